@@ -1,0 +1,269 @@
+/* build.c — field metadata from fields.def, setters, the final check. */
+#include "conf/build.h"
+
+#include "base/err.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define CONF_M_BOOL(n, a, d) {#n, CONF_BOOL, CONF_KIND_COUNT, NULL, 0, d, NULL}
+
+/* What each type means for the columns kind, words and def of struct conf_field. */
+#define CONF_KIND_OF_BOOL(a) CONF_KIND_COUNT
+#define CONF_KIND_OF_INT(a) CONF_KIND_COUNT
+#define CONF_KIND_OF_MS(a) CONF_KIND_COUNT
+#define CONF_KIND_OF_SIZE(a) CONF_KIND_COUNT
+#define CONF_KIND_OF_STR(a) CONF_KIND_COUNT
+#define CONF_KIND_OF_TMPL(a) CONF_KIND_COUNT
+#define CONF_KIND_OF_ENUM(a) CONF_KIND_COUNT
+#define CONF_KIND_OF_STRS(a) CONF_KIND_COUNT
+#define CONF_KIND_OF_REF(a) CONF_KIND_##a
+#define CONF_KIND_OF_REFS(a) CONF_KIND_##a
+#define CONF_KIND_OF_OBJS(a) CONF_KIND_##a
+#define CONF_WORDS_OF_BOOL(a) NULL
+#define CONF_WORDS_OF_INT(a) NULL
+#define CONF_WORDS_OF_MS(a) NULL
+#define CONF_WORDS_OF_SIZE(a) NULL
+#define CONF_WORDS_OF_STR(a) NULL
+#define CONF_WORDS_OF_TMPL(a) NULL
+#define CONF_WORDS_OF_ENUM(a) a
+#define CONF_WORDS_OF_STRS(a) NULL
+#define CONF_WORDS_OF_REF(a) NULL
+#define CONF_WORDS_OF_REFS(a) NULL
+#define CONF_WORDS_OF_OBJS(a) NULL
+#undef CONF_M_BOOL
+
+#define F(kind, TYPE, name, arg, def, doc)                                                         \
+    {CONF_KIND_##kind,                                                                             \
+     {#name, CONF_##TYPE, CONF_KIND_OF_##TYPE(arg), CONF_WORDS_OF_##TYPE(arg),                     \
+      offsetof(struct conf_##kind, name), (int64_t)(def), doc}},
+
+static const struct {
+    enum conf_kind owner;
+    struct conf_field field;
+} all_fields[] = {
+#undef NULL
+#define NULL 0 /* a string's default is "absent" */
+#include "conf/fields.def"
+#undef NULL
+#define NULL ((void *)0)
+};
+#undef F
+
+enum { FIELDS_MAX = 64 };
+
+static struct {
+    struct conf_field v[FIELDS_MAX];
+    int n;
+} by_kind[CONF_KIND_COUNT];
+
+static void sort_by_kind(void)
+{
+    if (by_kind[CONF_KIND_gateway].n) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(all_fields); i++) {
+        enum conf_kind k = all_fields[i].owner;
+        by_kind[k].v[by_kind[k].n++] = all_fields[i].field;
+    }
+}
+
+const struct conf_field *conf_fields(enum conf_kind kind, int *n)
+{
+    sort_by_kind();
+    *n = by_kind[kind].n;
+    return by_kind[kind].v;
+}
+
+const char *conf_kind_name(enum conf_kind kind)
+{
+    static const char *const names[] = {
+#define X(kind_name) #kind_name,
+        CONF_OBJECTS(X)
+#undef X
+    };
+    return kind < CONF_KIND_COUNT ? names[kind] : "none";
+}
+
+int conf_kind_find(str name)
+{
+    for (int k = 0; k < CONF_KIND_COUNT; k++) {
+        if (str_eq(name, str_c(conf_kind_name((enum conf_kind)k)))) {
+            return k;
+        }
+    }
+    return -1;
+}
+
+size_t conf_kind_size(enum conf_kind kind)
+{
+    static const size_t sizes[] = {
+#define X(kind_name) sizeof(struct conf_##kind_name),
+        CONF_OBJECTS(X)
+#undef X
+    };
+    return sizes[kind];
+}
+
+const struct conf_field *conf_field_find(enum conf_kind kind, str name)
+{
+    int n;
+    const struct conf_field *f = conf_fields(kind, &n);
+    for (int i = 0; i < n; i++) {
+        if (str_eq(name, str_c(f[i].name))) {
+            return &f[i];
+        }
+    }
+    return NULL;
+}
+
+static void *at(const struct conf_field *f, void *obj)
+{
+    return (char *)obj + f->offset;
+}
+
+void conf_defaults(enum conf_kind kind, void *obj)
+{
+    int n;
+    const struct conf_field *f = conf_fields(kind, &n);
+    memset(obj, 0, conf_kind_size(kind));
+    for (int i = 0; i < n; i++) {
+        switch (f[i].type) {
+        case CONF_BOOL:
+            *(bool *)at(&f[i], obj) = f[i].def != 0;
+            break;
+        case CONF_INT:
+        case CONF_MS:
+        case CONF_SIZE:
+            *(int64_t *)at(&f[i], obj) = f[i].def;
+            break;
+        case CONF_ENUM:
+        case CONF_REF:
+            *(int *)at(&f[i], obj) = (int)f[i].def;
+            break;
+        case CONF_STR:
+        case CONF_TMPL:
+        case CONF_STRS:
+        case CONF_REFS:
+        case CONF_OBJS:
+            break;
+        }
+    }
+}
+
+int conf_set_number(const struct conf_field *f, void *obj, double v)
+{
+    if (isnan(v) || v != floor(v) || fabs(v) > 9e15) {
+        return ERR_INVALID;
+    }
+    if (f->type == CONF_INT || f->type == CONF_MS || f->type == CONF_SIZE) {
+        *(int64_t *)at(f, obj) = (int64_t)v;
+        return 0;
+    }
+    if (f->type == CONF_REF && v >= -1 && v < 1e6) {
+        *(int *)at(f, obj) = (int)v;
+        return 0;
+    }
+    return ERR_INVALID;
+}
+
+int conf_set_bool(const struct conf_field *f, void *obj, bool v)
+{
+    if (f->type != CONF_BOOL) {
+        return ERR_INVALID;
+    }
+    *(bool *)at(f, obj) = v;
+    return 0;
+}
+
+static int word_index(const char *words, str v)
+{
+    str rest = str_c(words), word;
+    for (int i = 0; str_split(&rest, '|', &word); i++) {
+        if (str_eq(word, v)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int conf_set_str(conf *c, const struct conf_field *f, void *obj, str v)
+{
+    if (f->type == CONF_STR || f->type == CONF_TMPL) {
+        *(str *)at(f, obj) = pool_dup(&c->pool, v);
+        return 0;
+    }
+    int i = f->type == CONF_ENUM ? word_index(f->words, v) : -1;
+    if (i < 0) {
+        return ERR_INVALID;
+    }
+    *(int *)at(f, obj) = i;
+    return 0;
+}
+
+void *conf_set_array(conf *c, const struct conf_field *f, void *obj, int n)
+{
+    size_t size = f->type == CONF_STRS ? sizeof(str) : f->type == CONF_REFS ? sizeof(int) : conf_kind_size(f->kind);
+    char *v = pool_zalloc(&c->pool, size * (size_t)(n ? n : 1));
+    for (int i = 0; f->type == CONF_OBJS && i < n; i++) {
+        conf_defaults(f->kind, v + size * (size_t)i);
+    }
+    /* conf_strs, conf_ints and conf_<kind>s share one shape: pointer, count */
+    struct conf_ints *array = at(f, obj);
+    memcpy(&array->v, &v, sizeof v);
+    array->n = n;
+    return v;
+}
+
+static int check_route(const conf *c, const struct conf_route *r, char *err, size_t cap, const char *where)
+{
+    if (r->action == CONF_ACTION_PROXY && (r->upstream < 0 || r->upstream >= c->g.upstreams.n)) {
+        snprintf(err, cap, "%s: no such upstream", where);
+        return ERR_CONF;
+    }
+    if (r->access_log >= c->g.logs.n) {
+        snprintf(err, cap, "%s: no such log", where);
+        return ERR_CONF;
+    }
+    if (!r->pattern.p) {
+        snprintf(err, cap, "%s: no pattern", where);
+        return ERR_CONF;
+    }
+    return 0;
+}
+
+static int check_listen(const conf *c, const struct conf_listen *l, int i, char *err, size_t cap)
+{
+    if (!l->address.n) {
+        snprintf(err, cap, "listens[%d]: no address", i);
+        return ERR_CONF;
+    }
+    for (int k = 0; k < l->sites.n; k++) {
+        if (l->sites.v[k] < 0 || l->sites.v[k] >= c->g.sites.n) {
+            snprintf(err, cap, "listens[%d].sites: no such site", i);
+            return ERR_CONF;
+        }
+    }
+    if (l->default_site >= c->g.sites.n) {
+        snprintf(err, cap, "listens[%d].default_site: no such site", i);
+        return ERR_CONF;
+    }
+    return 0;
+}
+
+int conf_freeze(conf *c, char *err, size_t errcap)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < c->g.listens.n; i++) {
+        rc = check_listen(c, &c->g.listens.v[i], i, err, errcap);
+    }
+    for (int i = 0; i < c->g.sites.n; i++) {
+        const struct conf_site *s = &c->g.sites.v[i];
+        for (int k = 0; rc == 0 && k < s->routes.n; k++) {
+            char where[64];
+            snprintf(where, sizeof where, "sites[%d].routes[%d]", i, k);
+            rc = check_route(c, &s->routes.v[k], err, errcap, where);
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,68 @@
+/* conf.h — the native configuration model: plain data, frozen after build, owned by a generation's pool. No behaviour.
+ *
+ * Bodies come from fields.def. Sizes are bytes, times milliseconds. Strings live in the conf's pool (NUL-terminated). References between objects are
+ * indexes into the gateway's arrays (route.upstream, listen.sites) or, for site.fallback, the site's own. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include "base/pool.h"
+#include "base/str.h"
+
+struct conf_strs {
+    str *v;
+    int n;
+};
+
+struct conf_ints {
+    int *v;
+    int n;
+};
+
+/* table: the object kinds */
+#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(gateway)
+
+enum conf_kind {
+#define X(kind) CONF_KIND_##kind,
+    CONF_OBJECTS(X)
+#undef X
+    CONF_KIND_COUNT
+};
+
+#define X(kind)                                                                                    \
+    struct conf_##kind;                                                                            \
+    struct conf_##kind##s {                                                                        \
+        struct conf_##kind *v;                                                                     \
+        int n;                                                                                     \
+    };
+CONF_OBJECTS(X)
+#undef X
+
+#define CONF_C_BOOL(name, arg) bool name;
+#define CONF_C_INT(name, arg) int64_t name;
+#define CONF_C_MS(name, arg) int64_t name;
+#define CONF_C_SIZE(name, arg) int64_t name;
+#define CONF_C_STR(name, arg) str name;
+#define CONF_C_TMPL(name, arg) str name;
+#define CONF_C_ENUM(name, arg) int name;
+#define CONF_C_STRS(name, arg) struct conf_strs name;
+#define CONF_C_REF(name, arg) int name;
+#define CONF_C_REFS(name, arg) struct conf_ints name;
+#define CONF_C_OBJS(name, arg) struct conf_##arg##s name;
+
+#include "conf/fields_gen.h"
+
+enum conf_match { CONF_MATCH_EXACT, CONF_MATCH_PREFIX, CONF_MATCH_SEGMENTS, CONF_MATCH_REGEX };
+enum conf_action { CONF_ACTION_NONE, CONF_ACTION_PROXY, CONF_ACTION_REPLY };
+enum conf_balance { CONF_BALANCE_RR, CONF_BALANCE_LEAST, CONF_BALANCE_P2C, CONF_BALANCE_HASH };
+enum conf_headerop_op { CONF_HEADER_SET, CONF_HEADER_ADD, CONF_HEADER_REMOVE, CONF_HEADER_DEFAULT };
+enum conf_phase { PHASE_REWRITE, PHASE_ACCESS, PHASE_BALANCE, PHASE_HEADER, PHASE_BODY, PHASE_LOG, PHASE_COUNT };
+
+typedef struct conf {
+    pool pool; /* owns every byte below */
+    struct conf_gateway g;
+} conf;
+
+conf *conf_new(void);
+void conf_free(conf *c);
+
+#endif

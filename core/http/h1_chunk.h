@@ -1,0 +1,25 @@
+/* h1_chunk.h — the chunked coding (RFC 9112 §7.1): incremental decoder over views, and the encoder's frame heads. */
+#ifndef HTTP_H1_CHUNK_H
+#define HTTP_H1_CHUNK_H
+
+#include "base/str.h"
+
+typedef struct h1_chunk {
+    uint64_t left;   /* bytes left in the current chunk */
+    uint64_t total;  /* body bytes so far */
+    uint32_t ext;    /* extension bytes so far in the body: bounded, all chunks together */
+    uint16_t trailer; /* trailer bytes seen (bounded by the caller through h1_parse_trailers) */
+    uint8_t state;
+} h1_chunk;
+
+void h1_chunk_init(h1_chunk *c);
+/* Reads from `in`: sets *data to the next run of body bytes (a view into `in`, may be empty), *used to the bytes consumed from `in`
+ * including *data. Returns 1 when the last chunk's line (size 0) has been consumed: what follows is the trailer section, to be read with
+ * h1_parse_trailers; 0 when *data may be taken and the call repeated (or more input is needed when *used == 0);
+ * ERR_BAD_CHUNK. */
+MUST_USE int h1_chunk_decode(h1_chunk *c, str in, str *data, size_t *used);
+enum { H1_CHUNK_HEAD_MAX = 18 };
+/* "1a2b\r\n" into buf (≥ H1_CHUNK_HEAD_MAX); returns its length. */
+size_t h1_chunk_head(char *buf, uint64_t n);
+
+#endif

@@ -1,0 +1,24 @@
+/* token.h — known field names as small integers, found by a perfect hash while parsing, so that everything after the parser
+ * compares integers. TOKEN_NONE: a name that is not in token.def. */
+#ifndef HTTP_TOKEN_H
+#define HTTP_TOKEN_H
+
+#include "base/str.h"
+
+enum token {
+    TOKEN_NONE = 0,
+#define X(id, name, flags) TOKEN_##id,
+#include "http/token.def"
+#undef X
+    TOKEN_COUNT
+};
+
+enum { TOKEN_FLAG_HOP = 1 };
+
+/* Case-insensitive; TOKEN_NONE when unknown. token_setup() must have run once in this process (it is idempotent). */
+enum token token_find(str name);
+str token_name(enum token t);
+unsigned token_flags(enum token t);
+void token_setup(void);
+
+#endif

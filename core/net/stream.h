@@ -1,0 +1,104 @@
+/* stream.h — a byte stream over a socket: in-buffer, out-queue, readiness, pause reasons. Plain or TLS behind stream_ops.
+ *
+ * One edge-triggered event for its whole life. An event only sets readiness bits and wakes the owner's job; the owner reads and writes
+ * first and waits only when told ERR_AGAIN. A short read means drained: there is no EAGAIN probe. Buffers are attached only while bytes are
+ * pending, so an idle stream is just this struct.
+ *
+ * In-buffer rule: bytes handed out by stream_in stay where they are as long as someone holds a reference of `in_mem` (zero-copy: messages
+ * and slices point into it). The stream only appends behind them; when the room ends it goes on in a fresh chunk, moving unconsumed bytes. */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include "base/slice.h"
+#include "net/addr.h"
+#include "net/loop.h"
+#include "net/timer.h"
+
+#include <event2/event_struct.h>
+#include <sys/uio.h>
+
+enum {
+    STREAM_READABLE = 1,  /* a read may find bytes */
+    STREAM_WRITABLE = 2,  /* a write may take bytes */
+    STREAM_EOF = 4,       /* the peer's end was read */
+    STREAM_DEAD = 8,      /* broken: only close is left */
+    STREAM_CONNECTING = 16,
+    STREAM_HUP_HINT = 32, /* the event said hang-up: a read will find the end after the rest of the data */
+    STREAM_TLS = 64,
+    STREAM_EVENT = 128,   /* the event is registered */
+};
+
+/* Why reading is paused; reading goes on when all bits are clear. */
+enum { PAUSE_SINK = 1, PAUSE_RATE = 2, PAUSE_SCRIPT = 4, PAUSE_WINDOW = 8 };
+
+typedef struct stream stream;
+
+struct stream_ops {
+    const char *name;
+    /* > 0 bytes, ERR_AGAIN, ERR_EOF, other < 0. */
+    ssize_t (*read)(stream *s, void *buf, size_t n);
+    ssize_t (*write)(stream *s, const struct iovec *v, int n, bool more);
+    /* File → stream; NULL when the ops have none (bytes are then copied through memory). */
+    ssize_t (*send_file)(stream *s, int fd, int64_t *off, size_t n);
+    /* Sends the end (close_notify / shutdown). 0, ERR_AGAIN, < 0. */
+    int (*shut)(stream *s);
+    void (*fini)(stream *s);
+};
+
+struct stream {
+    struct event ev;
+    loop *l;
+    const struct stream_ops *ops;
+    void *tls;        /* state of stream_tls; NULL when plain */
+    job *user;        /* woken on readiness; the owner's. May be NULL: nobody is interested (idle) */
+    mem *in_mem;      /* attached while in_at < in_end or a reader pins it */
+    uint32_t in_at, in_end;
+    int fd;
+    uint8_t flags;    /* STREAM_* */
+    uint8_t pause;    /* PAUSE_* */
+    uint16_t in_klass; /* chunk class for the next in-buffer: grows with a large body */
+    bufq out;
+    uint64_t bytes_in, bytes_out;
+};
+
+/* Takes `fd` (non-blocking). The event is registered; `flags`: STREAM_CONNECTING for a connect in progress. */
+MUST_USE int stream_open(stream *s, loop *l, int fd, job *user, unsigned flags);
+/* Detaches the event, drops buffers, runs ops->fini, closes the descriptor. Idempotent. */
+void stream_close(stream *s);
+static inline bool stream_is_open(const stream *s)
+{
+    return s->fd >= 0;
+}
+
+/* Unread bytes. */
+static inline str stream_in(const stream *s)
+{
+    return (str){s->in_mem ? s->in_mem->data + s->in_at : NULL, (size_t)(s->in_end - s->in_at)};
+}
+/* Reads once into the in-buffer; > 0 bytes added, ERR_AGAIN, ERR_EOF (flag set, buffered bytes stay), other < 0 (STREAM_DEAD set). Returns ERR_AGAIN at once,
+ * without a system call, while the stream is known to be drained, and while `pause` is set. ERR_LIMIT when `max_buffered` bytes are waiting already. */
+MUST_USE ssize_t stream_fill(stream *s, size_t max_buffered);
+void stream_consume(stream *s, size_t n);
+/* Moves up to n unread bytes into q as a slice of the in-buffer (no copy). */
+void stream_take(stream *s, bufq *q, size_t n);
+/* Gives the in-buffer back when it is empty (before going idle). */
+void stream_release_in(stream *s);
+
+/* Writes flat bytes now if nothing is queued, queues a copy of what did not go. 0 (all gone or queued) or < 0. */
+MUST_USE int stream_send(stream *s, str bytes);
+/* Queues everything of q (moved). No system call. */
+void stream_push(stream *s, bufq *q);
+/* Writes the queue: 0 when it is empty, ERR_AGAIN, other < 0. */
+MUST_USE int stream_flush(stream *s);
+static inline size_t stream_queued(const stream *s)
+{
+    return s->out.bytes;
+}
+void stream_pause(stream *s, unsigned reason);
+/* Clears the bit; wakes the owner when reading may go on and there may be something to read. */
+void stream_resume(stream *s, unsigned reason);
+/* Asks for a wake when writable although nothing is queued (splice). */
+void stream_want_write(stream *s);
+/* TCP_NODELAY, TCP_CORK-free: set once at open by listen/connect. */
+
+#endif

@@ -1,0 +1,61 @@
+/* ctx.h — TLS contexts. A server context belongs to a listener's set of sites (SNI chooses the certificate), a client one to an upstream.
+ * PEM bytes come from the bundle, never from disk here. */
+#ifndef TLS_CTX_H
+#define TLS_CTX_H
+
+#include "base/pool.h"
+#include "net/stream.h"
+
+typedef struct tls_server tls_server;
+typedef struct tls_client tls_client;
+
+struct tls_cert_args {
+    str cert_pem;  /* chain, leaf first */
+    str key_pem;
+    const char *cert_name, *key_name; /* for messages */
+};
+
+struct tls_server_args {
+    const char *protocols;   /* "TLSv1.2 TLSv1.3" */
+    const char *ciphers;     /* TLS 1.2 list; NULL: Mozilla intermediate */
+    const char *groups;      /* NULL: "X25519:P-256:P-384" */
+    bool alpn_h2;            /* offer h2 before http/1.1 */
+    bool tickets;
+    str client_ca_pem;       /* empty: no client certificates */
+    int verify_client;       /* 0 off, 1 optional, 2 on */
+    const char *id_context;  /* session id context: listener + name + client policy */
+};
+
+/* Checks that the pair belongs together, is readable and not expired. 0, or ERR_CONF with a text in err. `*not_after` (epoch s) and names for status; names are checked
+ * against `host` with tls_cert_covers. */
+MUST_USE int tls_cert_check(const struct tls_cert_args *a, char *err, size_t errcap, int64_t *not_after);
+bool tls_cert_covers(const struct tls_cert_args *a, str host);
+
+/* NULL with a text in err. */
+MUST_USE tls_server *tls_server_new(const struct tls_server_args *a, char *err, size_t errcap);
+/* Adds a certificate for exact or *.wildcard names; the first added is the default one for unknown names and for no SNI. Several certificates of
+ * different key types for one name are allowed. */
+MUST_USE int tls_server_add(tls_server *t, const struct tls_cert_args *cert, const str *names, int nnames, char *err, size_t errcap);
+/* reject_unknown: handshakes with an unknown name fail with unrecognized_name. */
+void tls_server_reject_unknown(tls_server *t, bool on);
+tls_server *tls_server_ref(tls_server *t);
+void tls_server_unref(tls_server *t);
+
+struct tls_client_args {
+    bool verify;
+    str ca_pem;              /* empty: the system's */
+    const char *protocols, *ciphers;
+    str cert_pem, key_pem;   /* client certificate; empty: none */
+    bool alpn_h2;
+};
+MUST_USE tls_client *tls_client_new(const struct tls_client_args *a, char *err, size_t errcap);
+tls_client *tls_client_ref(tls_client *t);
+void tls_client_unref(tls_client *t);
+
+/* Shared ticket keys: 3 keys in memory shared by the workers (caller provides the mapping, zeroed at first), rotated by the master. */
+enum { TLS_TICKETS_SIZE = 512 };
+void tls_tickets_attach(void *shared);
+/* New current key; the two before stay good for decryption. */
+void tls_tickets_rotate(void *shared, int64_t now_s);
+
+#endif
