@@ -21,6 +21,8 @@ local preset = [[
   typedef unsigned int gid_t;
   typedef unsigned int mode_t;
   typedef unsigned int socklen_t;
+  typedef union { uint64_t opaque[5]; } pthread_mutex_t;
+  struct event { uint64_t opaque[16]; };
   struct iovec { void *iov_base; size_t iov_len; };
   struct timespec { long tv_sec; long tv_nsec; };
   struct timeval { long tv_sec; long tv_usec; };
