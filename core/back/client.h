@@ -1,0 +1,26 @@
+/* client.h — client_ops: what an upstream protocol must do for fetch. HTTP/1 is h1_client.c. */
+#ifndef BACK_CLIENT_H
+#define BACK_CLIENT_H
+
+#include "http/msg.h"
+#include "http/sink.h"
+
+#include <sys/types.h>
+
+struct fetch;
+
+struct client_ops {
+    const char *name;
+    /* Writes the request head (already serialised by the caller into q for HTTP/1) and what fits of the body. 0, ERR_AGAIN, < 0. */
+    int (*send)(struct fetch *f);
+    /* Reads towards the response head. 0: f->res is complete; ERR_AGAIN; < 0. An interim 1xx gives 1 (f->res holds it; call again). */
+    int (*read_head)(struct fetch *f);
+    /* Moves decoded body bytes (at most `max`) into q. > 0, ERR_AGAIN, ERR_EOF (complete), < 0 (cut or broken). */
+    ssize_t (*read_body)(struct fetch *f, bufq *q, size_t max);
+    /* May the connection be used again, now that the exchange is over? */
+    bool (*reusable)(const struct fetch *f);
+};
+
+extern const struct client_ops h1_client_ops;
+
+#endif

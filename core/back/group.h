@@ -1,0 +1,84 @@
+/* group.h — upstream groups and their peers, as one worker sees them: configuration, resolved addresses, idle pools, passive health, balancing state.
+ *
+ * A group lives in the worker, not in the generation: a reload with the same upstream (same name and peer addresses) keeps health, pools and counters. Health and in-flight
+ * counts are per worker in this version; fields are plain integers so that they can move to shared memory.
+ *
+ * Glossary. peer: one configured "host:port" (a name may stand for several addresses: each becomes a peer). eligible: not down, not ejected, under max_conns. tier: primaries, or
+ * backups when no primary is eligible. panic: when ejecting would leave less than the allowed share, ejection is ignored. */
+#ifndef BACK_GROUP_H
+#define BACK_GROUP_H
+
+#include "conf/conf.h"
+#include "net/idle.h"
+#include "net/resolve.h"
+#include "tls/ctx.h"
+
+typedef struct group group;
+typedef struct peer peer;
+typedef struct group_set group_set;
+
+struct peer {
+    list node;               /* in its group */
+    group *g;
+    const struct conf_peer *conf;  /* of the group's current conf */
+    addr at;
+    char text[ADDR_TEXT_MAX]; /* "127.0.0.1:3000", for logs and variables */
+    uint32_t text_n;
+    idle_pool idle;
+    uint32_t refs;           /* the group's list, attempts in flight */
+    int weight, effective, current; /* smooth weighted round robin */
+    int max_conns, max_fails;
+    int64_t window_ms;
+    bool backup, down, gone; /* gone: no longer configured; kept while attempts are in flight */
+    uint32_t in_flight;
+    uint32_t fails;          /* in the current window */
+    int64_t failed_at_ms;    /* last failure; 0: none */
+    int64_t trial_at_ms;     /* after the window: when the one trial was let through; 0: none running */
+    uint64_t attempts, failures;
+    void *tls_session;       /* last TLS session, for resumption (stream_tls_client's slot) */
+};
+
+struct group {
+    list node;
+    group_set *set;
+    uint32_t refs;           /* the set's current generation(s), attempts */
+    str name;
+    const struct conf_upstream *conf;
+    list peers;
+    int npeers, nbackup;
+    tls_client *tls;         /* NULL: plain */
+    uint64_t requests, retries; /* budget: decayed counters */
+    int64_t budget_at_ms;
+    uint64_t config_tag;     /* changes with TLS settings: parked connections of an older tag are not reused */
+    bool unresolved;         /* at least one name has no address yet */
+};
+
+struct pick_args {
+    uint64_t hash;            /* for balance hash; of the evaluated key */
+    bool has_hash;
+    peer *const *tried;       /* peers this request has tried already */
+    int ntried;
+    int64_t now_ms;
+};
+
+/* All groups of a worker. */
+group_set *group_set_new(loop *l, resolver *r);
+void group_set_free(group_set *s);
+/* Groups for a configuration, in the order of conf->g.upstreams: existing ones are updated in place when this is called (at commit), new ones made. out[] gets references. */
+MUST_USE int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap);
+group *group_ref(group *g);
+void group_unref(group *g);
+/* Chooses by the group's balance among eligible peers that were not tried; then among backups; counts the attempt in flight and takes a reference (peer_done ends both). NULL: none
+ * left. */
+MUST_USE peer *group_pick(group *g, const struct pick_args *a);
+/* A named peer ("127.0.0.1:3000") for the balance hook; same counting. */
+MUST_USE peer *group_pick_named(group *g, str text, int64_t now_ms);
+/* The attempt is over. failed: counts against passive health. */
+void peer_done(peer *p, bool failed, int64_t now_ms);
+bool peer_is_eligible(const peer *p, int64_t now_ms);
+/* May one more retry be made? Counts it (budget as a share of requests, floor of 10 per 10 s). */
+bool group_may_retry(group *g, int64_t now_ms);
+void group_count_request(group *g, int64_t now_ms);
+void group_each(group_set *s, void (*fn)(group *g, void *arg), void *arg);
+
+#endif

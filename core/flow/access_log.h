@@ -1,0 +1,20 @@
+/* access_log.h — access logs: JSON lines or templates, buffered per worker, written at least every second and at 32 KiB, reopened on USR1. */
+#ifndef FLOW_ACCESS_LOG_H
+#define FLOW_ACCESS_LOG_H
+
+#include "conf/conf.h"
+#include "flow/tmpl.h"
+#include "net/loop.h"
+
+struct req;
+typedef struct access_log access_log;
+
+/* One per conf log; files are opened with O_APPEND. Logs of the same path share a descriptor across generations. NULL with a text in err. */
+MUST_USE access_log *access_log_open(loop *l, const struct conf_log *c, pool *p, char *err, size_t errcap);
+void access_log_close(access_log *a);
+void access_log_write(access_log *a, struct req *r);
+void access_log_flush_all(void);
+/* USR1. */
+void access_log_reopen_all(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* body.h — the request body on its way to the upstream (or to a hook): streamed, or held in memory and then in an unlinked temp file. */
+#ifndef FLOW_BODY_H
+#define FLOW_BODY_H
+
+#include "flow/req.h"
+
+typedef struct body body;
+
+/* For a request whose message has a body. */
+body *body_new(req *r);
+/* Bytes ready for the uploader, at most `max`: > 0, ERR_AGAIN (the job is woken), ERR_EOF (all given), ERR_BODY_TOO_LARGE, ERR_CLIENT_TIMEOUT, other < 0. */
+MUST_USE ssize_t body_read(req *r, bufq *q, size_t max);
+/* Takes in everything (memory, then file) before anything is read: 0 complete, ERR_AGAIN, < 0. Legal at any time before body_read gave bytes. */
+MUST_USE int body_hold(req *r);
+/* After body_hold: total bytes. */
+int64_t body_size(const body *b);
+/* After body_hold, all in memory (copied to the pool when in several pieces); ERR_LIMIT when larger than max (or in a file and larger). */
+MUST_USE int body_text(req *r, size_t max, str *out);
+/* Replaces the body (a script). */
+void body_replace(req *r, str bytes);
+/* Can everything that was read be read again (retries)? True while held or untouched. */
+bool body_is_replayable(const body *b);
+/* Starts over from the first byte; only when replayable. */
+void body_rewind(body *b);
+/* Has the whole body left the client's connection (so that it may carry another request)? */
+bool body_is_consumed(const req *r);
+
+#endif

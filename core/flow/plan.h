@@ -1,0 +1,83 @@
+/* plan.h — a configuration compiled for the data path: sites and routes with everything resolved to pointers, indexes and templates, so that a request looks up nothing by
+ * name. One per generation and worker, reference-counted: the worker's current one and every request in flight. */
+#ifndef FLOW_PLAN_H
+#define FLOW_PLAN_H
+
+#include "back/group.h"
+#include "base/map.h"
+#include "base/regex.h"
+#include "conf/conf.h"
+#include "flow/tmpl.h"
+
+typedef struct plan plan;
+typedef struct site site;
+typedef struct route route;
+
+/* A header operation, compiled. */
+typedef struct headerop {
+    uint8_t op;         /* enum conf_headerop_op */
+    bool always;
+    uint16_t token;     /* enum token */
+    str name;
+    tmpl *value;
+    str prefix;         /* "Name: value\r\n" ready-made when the value is constant */
+} headerop;
+
+struct route {
+    const struct conf_route *c;
+    site *site;
+    group *group;            /* NULL unless action proxy */
+    regex *re;
+    tmpl *host, *reply_body, *reply_location, *tls_name, *hash_key;
+    headerop *request_ops, *response_ops;
+    int nrequest_ops, nresponse_ops;
+    struct access_log *log;
+    uint32_t methods;        /* mask of 1 << enum method; 0: all. METHOD_OTHER names are in c->methods */
+    uint32_t hooks;          /* mask of 1 << enum conf_phase */
+    int hook_id;
+    uint32_t index;          /* in the plan, for per-route metrics */
+};
+
+struct site {
+    const struct conf_site *c;
+    struct route_table *table;
+    route *fallback;
+    cidr *trust;
+    int ntrust;
+    uint16_t trust_token;    /* header token, TOKEN_NONE: by name */
+};
+
+/* What a listener needs to find the site of a host. */
+typedef struct plan_listen {
+    const struct conf_listen *c;
+    map exact;               /* lower-case host → site */
+    map wild;                /* "example.com" of "*.example.com" → site */
+    site *any;               /* "*" */
+    site *def;               /* default_site; NULL: refuse */
+    tls_server *tls;         /* NULL: plain */
+} plan_listen;
+
+struct plan {
+    conf *conf;              /* borrowed: the generation owns it */
+    pool pool;
+    uint32_t refs;
+    uint64_t generation;
+    plan_listen *listens;    /* same order as conf->g.listens */
+    site *sites;
+    group **groups;          /* same order as conf->g.upstreams; filled by plan_attach */
+    uint32_t nroutes;
+    void *script;            /* the generation's VM, for flow_hooks */
+    void (*on_free)(void *owner); /* last reference gone */
+    void *owner;
+};
+
+/* Compiles; the conf must outlive the plan. NULL with a text in err. Opens nothing, connects to nothing. */
+MUST_USE plan *plan_new(conf *c, uint64_t generation, char *err, size_t errcap);
+/* At commit: binds the routes to this worker's groups. */
+MUST_USE int plan_attach(plan *p, group_set *groups, char *err, size_t errcap);
+plan *plan_ref(plan *p);
+void plan_unref(plan *p);
+/* The site of a host (lower case, no port) on a listener, or NULL. */
+site *plan_site(const plan_listen *l, str host);
+
+#endif

@@ -1,0 +1,140 @@
+/* req.h — struct req: one exchange with a client, HTTP/1 or HTTP/2 alike, from "head complete" to "logged".
+ *
+ * A request is a table of steps (steps.h). It runs in its job, never inside an event. When it waits it names what for (`wait`); a wake re-enters the run loop. Data lives either in
+ * r->pool or is borrowed until the step returns; the head's bytes are pinned by r->head_mem. The protocol below is behind proto_ops; requests never ask for its version. */
+#ifndef FLOW_REQ_H
+#define FLOW_REQ_H
+
+#include "back/fetch.h"
+#include "flow/plan.h"
+#include "http/msg.h"
+#include "http/sink.h"
+#include "http/uri.h"
+#include "net/timer.h"
+
+typedef struct req req;
+
+/* What flow may ask of a downstream protocol (front/h1_server.c, h2_server.c, a sub-request, a fake in specs). */
+struct proto_ops {
+    const char *name;
+    /* Sends an interim response (1xx). 0 or < 0. */
+    int (*send_info)(req *r, const msg *info);
+    /* Queues the final head r->res. `last`: no body follows. The protocol adds framing and connection fields, Date and Server are in r->res already. */
+    int (*send_head)(req *r, bool last);
+    /* Where the response body goes; valid after send_head. Its AGAIN is followed by a wake of r->job when it drained. */
+    sink *(*body_sink)(req *r);
+    /* Pulls request body bytes into q (at most max): > 0, ERR_AGAIN (woken when more came), ERR_EOF (complete), < 0. */
+    ssize_t (*read_body)(req *r, bufq *q, size_t max);
+    /* Writes what is queued: 0 everything left, ERR_AGAIN, < 0. Called once when the request is about to wait or finish. */
+    int (*flush)(req *r);
+    /* After a 101: the client's stream, for the tunnel. */
+    stream *(*hijack)(req *r);
+    /* The exchange ended (complete or not: r->err); the protocol lets go of r, which lives on until it is logged. */
+    void (*done)(req *r);
+};
+
+enum req_wait {
+    REQ_WAIT_NONE, REQ_WAIT_SCRIPT, REQ_WAIT_CLIENT_BODY, REQ_WAIT_RESOLVE, REQ_WAIT_CONNECT, REQ_WAIT_SEND, REQ_WAIT_HEAD, REQ_WAIT_DATA, REQ_WAIT_CLIENT_WRITE, REQ_WAIT_TUNNEL, REQ_WAIT_FILE
+};
+
+/* One upstream attempt, kept for logs and variables. */
+typedef struct attempt {
+    peer *peer;          /* referenced until the request is logged */
+    int status;          /* 0: none came */
+    int err;
+    bool reused;
+    int64_t start_us, connect_us, head_us, end_us; /* 0: not reached; monotonic */
+    uint64_t bytes_in, bytes_out;
+} attempt;
+
+enum { REQ_MAX_ATTEMPTS = 16 };
+
+typedef struct req_client {
+    addr peer;           /* who connected */
+    addr local;
+    addr addr;           /* the client, after real IP */
+    bool tls;
+    str tls_protocol, tls_cipher, tls_name; /* live as long as the connection: copied to the pool at detach */
+    uint64_t conn_id;
+    uint32_t conn_requests; /* this one included */
+} req_client;
+
+struct req {
+    pool pool;
+    list node;           /* in the worker's list of requests */
+    loop *l;
+    job job;
+    timer timer;         /* the one deadline of what it waits for; r->timed_out when it fired */
+    timer total;         /* whole request, when the route has one */
+    uint64_t id;
+    plan *plan;          /* reference */
+    const plan_listen *listen;
+    const site *site;
+    const route *route;
+    const struct proto_ops *proto;
+    void *conn;          /* the protocol's */
+    req_client client;
+    /* -- the request */
+    mem *head_mem;       /* pins the bytes that `in` and `uri` point into */
+    msg in;
+    uri uri;
+    str host;            /* lower case, no port; empty when there is none */
+    uint16_t port;
+    str path;            /* what is routed: uri.path until a hook changes it */
+    str query;           /* current query, .p NULL when none */
+    bool path_changed, query_changed;
+    regex_match *captures; /* of the route's regex, over capture_subject */
+    str capture_subject;
+    str params[8];       /* values of :name segments, in order */
+    int nparams;
+    struct body *body;   /* request body; NULL: none */
+    /* -- the response */
+    msg res;             /* what goes to the client */
+    str reply_body;      /* a reply made here; sent instead of an upstream's body */
+    bool has_reply;      /* res + reply_body are the answer */
+    bool head_sent, res_last;
+    bool close;          /* the client connection must not be used again */
+    struct chain *chain; /* the response's sinks */
+    /* -- upstream */
+    group *group;        /* a hook may replace the route's */
+    fetch fetch;
+    bool fetching;
+    attempt *attempts;   /* in the pool; REQ_MAX_ATTEMPTS at most */
+    int nattempts, cap_attempts, stale_retries;
+    str pinned_peer;     /* chosen by a balance hook */
+    bool pick_fresh;     /* the next lease may not come from the pool */
+    /* -- run */
+    uint8_t step;        /* enum req_step */
+    uint8_t wait;        /* enum req_wait */
+    uint8_t redirects;
+    bool timed_out, client_gone, in_run, free_pending;
+    int err;             /* the error that ended it; 0: fine */
+    int64_t wait_since_ms;
+    int64_t start_us, first_byte_us, end_us; /* monotonic */
+    int64_t start_wall_ms;
+    uint64_t sent_body;  /* body bytes given to the protocol */
+    uint64_t received;   /* head + body bytes of the request */
+    void *script;        /* script/'s state of this request; NULL: no hook ran */
+};
+
+/* Makes a request (recycled); the protocol fills in, head_mem and client, then calls req_start. */
+req *req_new(loop *l, plan *p, const plan_listen *listen, const struct proto_ops *proto, void *conn);
+/* Enters the step table. */
+void req_start(req *r);
+/* Marks runnable. */
+static inline void req_wake(req *r)
+{
+    job_wake(r->l, &r->job);
+}
+/* The client is gone or the protocol must stop: cancels the wait, ends the request soon; proto->done is not called any more. */
+void req_abort(req *r, int err);
+/* Arms the deadline of a wait. */
+void req_deadline(req *r, int64_t ms);
+const char *req_wait_name(enum req_wait w);
+/* The worker's requests, for status. */
+void req_each(void (*fn)(req *r, void *arg), void *arg);
+uint32_t req_count(void);
+/* An answer made here: status, body (borrowed: must live in r->pool or static), content type (empty: text/plain). Fields already in r->res.h are kept. */
+void req_reply(req *r, int status, str body, str content_type);
+
+#endif

@@ -1,0 +1,18 @@
+/* steps.h — the life of a request as a table, read top to bottom: steps.c is the program's table of contents. */
+#ifndef FLOW_STEPS_H
+#define FLOW_STEPS_H
+
+#include "flow/req.h"
+
+enum req_step {
+    STEP_ADMIT, STEP_ROUTE, STEP_REWRITE, STEP_ACCESS, STEP_CONTENT, STEP_LOOKUP, STEP_PICK, STEP_LEASE, STEP_SEND, STEP_AWAIT, STEP_REPLY, STEP_STREAM, STEP_FINISH, STEP_LOG, STEP_COUNT
+};
+
+/* What a step returns: one of these, a jump (STEP_JUMP | step; must be in its row), or a negative ERR_*. */
+enum { STEP_NEXT = 0, STEP_WAIT_NEXT = 1, STEP_WAIT_HERE = 2, STEP_DETACHED = 3, STEP_JUMP = 0x100 };
+
+/* Runs until the request waits or is over. */
+void steps_run(req *r);
+const char *step_name(enum req_step s);
+
+#endif

@@ -1,0 +1,21 @@
+/* var.h — $variables of a request by table: found by name when a template is compiled or a script asks, evaluated lazily. */
+#ifndef FLOW_VAR_H
+#define FLOW_VAR_H
+
+#include "base/str.h"
+
+struct req;
+typedef struct var var;
+
+struct var {
+    str name;
+    /* The value (borrowed, valid as long as the request); .p == NULL: absent. `arg`: what follows a family prefix ("http_", "arg_", "cookie_", "sent_http_",
+     * "upstream_http_"), else empty. */
+    str (*get)(struct req *r, str arg);
+    bool family; /* name is a prefix */
+};
+
+/* *arg gets the rest of a family's name. NULL: unknown. Capture groups "1".."9" are variables too. */
+const var *var_find(str name, str *arg);
+
+#endif
