@@ -4,6 +4,7 @@
 
 #include "net/addr.h"
 #include "net/loop.h"
+#include "net/timer.h"
 
 #include <event2/event_struct.h>
 
@@ -21,8 +22,9 @@ MUST_USE int listen_open(struct listen_args *args);
 typedef struct listener {
     struct event ev;
     loop *l;
-    int fd;
-    bool paused;
+    int fd;       /* -1: stopped */
+    bool paused;  /* out of descriptors: on_accept comes again when `retry` has passed */
+    timer retry;
     void *data; /* the owner's */
     /* One accepted, non-blocking, TCP_NODELAY descriptor; takes fd. `peer` is borrowed. */
     void (*on_accept)(struct listener *ln, int fd, const addr *peer);

@@ -4,6 +4,10 @@
  * first and waits only when told ERR_AGAIN. A short read means drained: there is no EAGAIN probe. Buffers are attached only while bytes are
  * pending, so an idle stream is just this struct.
  *
+ * Data and the end may arrive in one edge; then no other edge follows. The event therefore asks for EV_CLOSED (EPOLLRDHUP): once it was seen, short
+ * reads prove nothing and reading goes on to the end. A reset that shares its edge with data has no such mark in libevent: who needs the
+ * end itself (a body delimited by close) sets STREAM_PROBE, which distrusts short reads for one more recv each.
+ *
  * In-buffer rule: bytes handed out by stream_in stay where they are as long as someone holds a reference of `in_mem` (zero-copy: messages
  * and slices point into it). The stream only appends behind them; when the room ends it goes on in a fresh chunk, moving unconsumed bytes. */
 #ifndef NET_STREAM_H
@@ -26,6 +30,9 @@ enum {
     STREAM_HUP_HINT = 32, /* the event said hang-up: a read will find the end after the rest of the data */
     STREAM_TLS = 64,
     STREAM_EVENT = 128,   /* the event is registered */
+    STREAM_WANT_WRITE = 256, /* wake once when writable, though `out` may be empty */
+    STREAM_PROBE = 512,   /* a short read does not mean drained; the owner's to set and clear */
+    STREAM_SHUT = 1024,   /* our end was sent */
 };
 
 /* Why reading is paused; reading goes on when all bits are clear. */
@@ -38,8 +45,10 @@ struct stream_ops {
     /* > 0 bytes, ERR_AGAIN, ERR_EOF, other < 0. */
     ssize_t (*read)(stream *s, void *buf, size_t n);
     ssize_t (*write)(stream *s, const struct iovec *v, int n, bool more);
+    /* Sends what an earlier write took but could not send (wire > 0); NULL when the ops keep nothing. 0, ERR_AGAIN, < 0. */
+    int (*flush)(stream *s);
     /* File → stream; NULL when the ops have none (bytes are then copied through memory). */
-    ssize_t (*send_file)(stream *s, int fd, int64_t *off, size_t n);
+    ssize_t (*send_file)(stream *s, int fd, int64_t *off, size_t n, bool more);
     /* Sends the end (close_notify / shutdown). 0, ERR_AGAIN, < 0. */
     int (*shut)(stream *s);
     void (*fini)(stream *s);
@@ -54,9 +63,10 @@ struct stream {
     mem *in_mem;      /* attached while in_at < in_end or a reader pins it */
     uint32_t in_at, in_end;
     int fd;
-    uint8_t flags;    /* STREAM_* */
+    uint16_t flags;   /* STREAM_* */
     uint8_t pause;    /* PAUSE_* */
-    uint16_t in_klass; /* chunk class for the next in-buffer: grows with a large body */
+    uint8_t in_klass; /* chunk class for the next in-buffer: grows with a large body */
+    uint32_t wire;    /* bytes the ops took and still have to send (TLS records) */
     bufq out;
     uint64_t bytes_in, bytes_out;
 };
@@ -88,17 +98,25 @@ void stream_release_in(stream *s);
 MUST_USE int stream_send(stream *s, str bytes);
 /* Queues everything of q (moved). No system call. */
 void stream_push(stream *s, bufq *q);
-/* Writes the queue: 0 when it is empty, ERR_AGAIN, other < 0. */
+/* Writes the queue: 0 when everything is with the kernel, ERR_AGAIN, other < 0 (STREAM_DEAD set). */
 MUST_USE int stream_flush(stream *s);
+/* Sends the end of our direction after the queue: shutdown(2), close_notify. 0, ERR_AGAIN (call again when woken), other < 0. */
+MUST_USE int stream_shut(stream *s);
+/* Not sent yet, in all layers. */
 static inline size_t stream_queued(const stream *s)
 {
-    return s->out.bytes;
+    return s->out.bytes + s->wire;
 }
 void stream_pause(stream *s, unsigned reason);
 /* Clears the bit; wakes the owner when reading may go on and there may be something to read. */
 void stream_resume(stream *s, unsigned reason);
 /* Asks for a wake when writable although nothing is queued (splice). */
 void stream_want_write(stream *s);
-/* TCP_NODELAY, TCP_CORK-free: set once at open by listen/connect. */
+/* Moves an open stream to another struct (`to` holds nothing); its user is NULL then. */
+void stream_move(stream *to, stream *from);
+/* For ops: the plain socket under the stream. Both keep READABLE and WRITABLE up to date: a short read or write clears the bit. */
+ssize_t stream_sock_read(stream *s, void *buf, size_t n);
+ssize_t stream_sock_write(stream *s, const struct iovec *v, int n, bool more);
+extern const struct stream_ops stream_plain_ops;
 
 #endif
