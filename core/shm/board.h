@@ -26,7 +26,7 @@ typedef struct board_hook {
     int64_t since_ms; /* monotonic; 0 = not in Lua. Written last on entry: it publishes the others */
     uint64_t generation;
     uint32_t phase; /* flow's number of the phase */
-    uint32_t reserved;
+    uint32_t unused;
     board_policy policy;
 } board_hook;
 
@@ -38,8 +38,10 @@ typedef struct board_slot {
     uint64_t requests;
     uint32_t connections;
     uint32_t restarts; /* how often this slot's process was replaced unasked */
-    board_hook hook __attribute__((aligned(64)));
-} __attribute__((aligned(128))) board_slot;
+    uint32_t unused[6];
+    board_hook hook; /* on cache lines of its own: written at every hook */
+    uint64_t unused2[7];
+} board_slot;
 
 MUST_USE int board_open(seg *s, uint32_t slots, board **out);
 size_t board_bytes(uint32_t slots);

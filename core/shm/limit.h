@@ -42,7 +42,8 @@ typedef struct limit_result {
 
 /* Formats a blank segment or attaches. ERR_INVALID: too small (< 4 KiB) or not a limit. 64 bytes a key. */
 MUST_USE int limit_open(seg *s, limit **out);
-/* Returns an enum limit_verdict; never fails. Out-of-range fields of `ask` are clamped. */
+/* Returns an enum limit_verdict; never fails. Fields of `ask` are clamped: emission to
+ * 1 us .. 31 days, burst and cost to a million. */
 int limit_rate(limit *l, str key, const limit_ask *ask, limit_result *out);
 /* Forgets a key. */
 void limit_forget(limit *l, str key);

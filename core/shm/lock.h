@@ -3,17 +3,16 @@
  * A process that is killed while it holds the lock does not take it to the grave: the next taker runs the
  * structure's repair function (which must leave it valid, or empty) and goes on. A taker killed inside
  * repair makes the next one repair again. Rules: one lock per structure, never hold two, never call out
- * (Lua, I/O, log) while holding one. Not recursive. */
+ * (Lua, I/O, log, fork) while holding one, never take one in a signal handler. Not recursive. */
 #ifndef SHM_LOCK_H
 #define SHM_LOCK_H
 
 #include "base/attr.h"
 
-#include <pthread.h>
 #include <stdint.h>
 
 typedef struct lock {
-    pthread_mutex_t mutex;
+    uint32_t word;    /* 0 = free, else the owner's thread id and the kernel's two flag bits */
     uint32_t repairs; /* owners that died inside, for status */
 } lock;
 

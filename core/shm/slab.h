@@ -5,7 +5,7 @@
  * would stay split by class for ever). Every block has 8 bytes of overhead; granularity 16.
  *
  * No lock of its own: the structure that owns the slab holds its lock. A reference is a `slab_ref`: an
- * offset in units of 16 bytes from the slab, 0 = none, so 32 bits reach 64 GiB.
+ * offset in units of 16 bytes from the slab, 0 = none, so 30 bits of size reach 16 GiB.
  *
  * After a dead owner the chain of block sizes is intact (each split and merge is published by one store)
  * but lists are not: slab_check(), slab_mark() what is still reachable, slab_sweep(). */
