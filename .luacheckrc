@@ -1,7 +1,7 @@
 -- Checked by `make luacheck`. The runtime is LuaJIT; specs add busted's words, configurations the
 -- words of the native dialect, policies and inline hooks the `mg` global.
 std = "luajit"
-max_line_length = 110
+max_line_length = 140
 max_cyclomatic_complexity = 20
 cache = false
 codes = true

@@ -66,7 +66,7 @@ end
 
 --- Forks and executes; stdout and stderr go to files in `dir`. The child leads its own process group.
 local function spawn(arguments, dir, options)
-  local binary = M.binary()
+  local binary = options.binary or M.binary()
   if not unistd.access(binary, "x") then
     error(binary .. " is missing (run `make`)", 3)
   end
@@ -109,7 +109,7 @@ end
 function Gateway:has_ended()
   if self.status == nil then
     local pid, how, code = syswait.wait(self.pid, syswait.WNOHANG)
-    if pid and how ~= "running" then
+    if pid and pid ~= 0 then
       self.status = how == "exited" and code or ("signal " .. tostring(code))
       alive[self.pid] = nil
     end
@@ -202,7 +202,7 @@ end
 local function finish(self)
   if not self:has_ended() then
     self:signal("TERM")
-    local stopped = pcall(self.wait_end, self, 5)
+    local stopped = pcall(self.wait_end, self, self.end_seconds)
     if not stopped then
       signal.kill(-self.pid, signal.SIGKILL)
       self:wait_end(5)
@@ -246,6 +246,8 @@ end
 ---@field env? table<string, string|false>
 ---@field listeners? integer  how many to wait for; default: the number of ":0" in the configuration
 ---@field may_crash? boolean
+---@field end_seconds? number  after SIGTERM at the end of the spec; then SIGKILL and a failure
+---@field binary? string  instead of M.binary()
 ---@field seconds? number  to wait for the start
 
 local function arguments_of(self, path, options)
@@ -263,7 +265,7 @@ end
 function M.start(config, options)
   options = options or {}
   local self = setmetatable({ dir = tmp.dir(), name = options.name or "gateway.lua",
-    may_crash = options.may_crash }, Gateway)
+    may_crash = options.may_crash, end_seconds = options.end_seconds or 5 }, Gateway)
   local path = write_files(self, config, options)
   self.pid = spawn(arguments_of(self, path, options), self.dir, options)
   run.defer(function()
@@ -287,7 +289,7 @@ end
 function M.exec(config, options)
   options = options or {}
   local self = setmetatable({ dir = tmp.dir(), name = options.name or "gateway.lua",
-    may_crash = options.may_crash }, Gateway)
+    may_crash = options.may_crash, end_seconds = options.end_seconds or 5 }, Gateway)
   local path = write_files(self, config or "", options)
   self.pid = spawn(arguments_of(self, path, options), self.dir, options)
   run.defer(function()

@@ -1,8 +1,10 @@
 --- The tools that other specs stand on, proven without a gateway: client against origin.
 local certs = require("spec.support.certs")
 local client = require("spec.support.client")
+local gateway = require("spec.support.gateway")
 local origin = require("spec.support.origin")
 local run = require("spec.support.run")
+local tmp = require("spec.support.tmp")
 local wait = require("spec.support.wait")
 local ws = require("spec.support.ws")
 
@@ -169,6 +171,68 @@ describe("ws", function()
     assert.is_nil(w)
     assert.equal(403, res.status)
   end))
+end)
+
+--- A stand-in: what gateway.lua needs of the real one is a log on stderr and the usual signals.
+local function fake(script)
+  local path = tmp.write(tmp.dir(), "fake", "#!/bin/sh\n" .. script)
+  os.execute("chmod +x " .. path)
+  return path
+end
+
+describe("gateway", function()
+  local serving = [[
+    trap 'exit 0' QUIT TERM
+    trap 'echo reloaded >&2' HUP
+    echo "level=info msg=\"listening on 127.0.0.1:4001\"" >&2
+    echo "listening on [::1]:4002" >&2
+    while :; do sleep 0.01; done
+  ]]
+
+  it("starts, knows the ports in order, reloads and stops", run(function()
+    local gw = gateway.start('listen = { "127.0.0.1:0", "[::1]:0" }', { binary = fake(serving) })
+    assert.same({ 4001, 4002 }, gw.ports)
+    assert.same({ "127.0.0.1:4001", "[::1]:4002" }, gw.addresses)
+    local from = gw:mark()
+    gw:reload("-- new")
+    gw:wait_log("reloaded", from)
+    assert.equal("-- new", tmp.read(gw.dir .. "/gateway.lua"))
+    assert.equal(0, gw:stop())
+  end))
+
+  it("gives the log when the start fails", run(function()
+    local binary = fake("echo 'line 3: nonsense' >&2; exit 1")
+    local ok, err = pcall(gateway.start, "", { binary = binary })
+    assert.is_false(ok)
+    assert.is_truthy(tostring(err):find("line 3: nonsense"))
+  end))
+
+  it("runs a command to its end", run(function()
+    local binary = fake('cat "$2"; echo "$1" >&2; exit 3')
+    local gw = gateway.exec("x = 1", { binary = binary, args = { "check", "{conf}" } })
+    assert.equal(3, gw.status)
+    assert.equal("x = 1", gw:stdout())
+    assert.equal("check\n", gw:stderr())
+  end))
+
+  it("fails the spec on a sanitizer report, also one made at the end", function()
+    local script = "trap 'echo ERROR: LeakSanitizer: x >&2; exit 99' TERM\necho listening on 127.0.0.1:1 >&2\n"
+      .. "while :; do sleep 0.01; done"
+    local ok, err = pcall(run(function()
+      gateway.start("", { binary = fake(script) })
+    end))
+    assert.is_false(ok)
+    assert.is_truthy(tostring(err):find("LeakSanitizer"))
+  end)
+
+  it("ends what ignores signals", function()
+    local gw
+    local script = "trap '' TERM QUIT\necho listening on 127.0.0.1:1 >&2\nwhile :; do sleep 0.01; done"
+    run(function()
+      gw = gateway.start("", { binary = fake(script), may_crash = true, end_seconds = 0.1 })
+    end)()
+    assert.equal("signal 9", gw.status)
+  end)
 end)
 
 describe("run", function()
