@@ -8,13 +8,20 @@ typedef struct lease {
     peer *p;             /* borrowed: the attempt holds the reference */
     idle_conn *c;        /* the connection; NULL before and after */
     uint8_t state;
-    bool reused;
-    str tls_name;
-    timer *deadline;     /* the request's timer: lease sets connect_timeout on it */
+    bool reused;         /* came from the idle pool */
+    bool pooled;
+    str tls_name;        /* borrowed from the request's pool */
 } lease;
 
-/* Starts. `fresh`: not from the pool. 0: usable now; ERR_AGAIN: the job is woken, call lease_wait; else failed (nothing held). */
-MUST_USE int lease_start(lease *le, loop *l, peer *p, bool fresh, bool pooled, str tls_name, job *user);
+struct lease_args {
+    bool fresh;          /* not from the pool */
+    bool pooled;         /* may be parked afterwards */
+    str tls_name;        /* SNI and name to verify; empty: none */
+    job *user;           /* woken by the connection from now on */
+};
+
+/* Starts. 0: usable now; ERR_AGAIN: the job will be woken, call lease_wait; else failed and nothing is held. */
+MUST_USE int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a);
 /* 0, ERR_AGAIN, ERR_* (closed). */
 MUST_USE int lease_wait(lease *le);
 /* Back to the pool when `reusable` and under keepalive_requests, else closed. Idempotent. */

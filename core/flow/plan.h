@@ -36,11 +36,18 @@ struct route {
     uint32_t hooks;          /* mask of 1 << enum conf_phase */
     int hook_id;
     uint32_t index;          /* in the plan, for per-route metrics */
+    struct route_when *when; /* matchers, compiled (route.c) */
+    int nwhen;
+    uint32_t rank;           /* position in the file among the site's routes */
+    uint16_t literals;       /* segments pattern: number of literal segments */
+    int nparams;             /* segments pattern: names of :name parts, in order */
+    str *param_names;
 };
 
 struct site {
     const struct conf_site *c;
     struct route_table *table;
+    route *routes;           /* same order as c->routes */
     route *fallback;
     cidr *trust;
     int ntrust;
@@ -66,6 +73,7 @@ struct plan {
     site *sites;
     group **groups;          /* same order as conf->g.upstreams; filled by plan_attach */
     uint32_t nroutes;
+    struct access_log **logs; /* same order as conf->g.logs; opened by plan_attach */
     void *script;            /* the generation's VM, for flow_hooks */
     void (*on_free)(void *owner); /* last reference gone */
     void *owner;

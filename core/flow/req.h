@@ -43,6 +43,7 @@ typedef struct attempt {
     int status;          /* 0: none came */
     int err;
     bool reused;
+    bool open;           /* counted in flight at the peer */
     int64_t start_us, connect_us, head_us, end_us; /* 0: not reached; monotonic */
     uint64_t bytes_in, bytes_out;
 } attempt;
@@ -76,6 +77,7 @@ struct req {
     req_client client;
     /* -- the request */
     mem *head_mem;       /* pins the bytes that `in` and `uri` point into */
+    str host_field;      /* Host as it came (or the authority of an absolute target); empty: none */
     msg in;
     uri uri;
     str host;            /* lower case, no port; empty when there is none */
@@ -91,10 +93,12 @@ struct req {
     /* -- the response */
     msg res;             /* what goes to the client */
     str reply_body;      /* a reply made here; sent instead of an upstream's body */
+    mem *res_mem;        /* pins the upstream head that `res` points into */
     bool has_reply;      /* res + reply_body are the answer */
     bool head_sent, res_last;
     bool close;          /* the client connection must not be used again */
     struct chain *chain; /* the response's sinks */
+    struct tunnel *tunnel;
     /* -- upstream */
     group *group;        /* a hook may replace the route's */
     fetch fetch;
@@ -103,13 +107,23 @@ struct req {
     int nattempts, cap_attempts, stale_retries;
     str pinned_peer;     /* chosen by a balance hook */
     bool pick_fresh;     /* the next lease may not come from the pool */
+    bool lease_started, upload_on_client; /* the upload waits for the client (true) or for the upstream */
+    uint8_t reply_stage; /* of step_reply */
+    bool fetch_tunnel;   /* the answer is a 101 */
+    bool log_hook_done;
     /* -- run */
     uint8_t step;        /* enum req_step */
     uint8_t wait;        /* enum req_wait */
     uint8_t redirects;
-    bool timed_out, client_gone, in_run, free_pending;
+    bool timed_out, total_expired, client_gone, in_run;
+    bool no_buffer;      /* the upstream asked for no buffering (X-Accel-Buffering: no) */
+    bool error_page;     /* the answer is an error made here */
     int err;             /* the error that ended it; 0: fine */
+    int err_at_start;    /* the protocol found the request bad: answer this */
+    int abort_err;       /* with client_gone */
     int64_t wait_since_ms;
+    uint64_t armed_progress; /* see req_wait_here */
+    uint8_t armed_for;
     int64_t start_us, first_byte_us, end_us; /* monotonic */
     int64_t start_wall_ms;
     uint64_t sent_body;  /* body bytes given to the protocol */
@@ -121,6 +135,10 @@ struct req {
 req *req_new(loop *l, plan *p, const plan_listen *listen, const struct proto_ops *proto, void *conn);
 /* Enters the step table. */
 void req_start(req *r);
+/* The same for a request that could not be parsed: it is answered with `err` and logged. */
+void req_start_error(req *r, int err);
+/* After the log step only. */
+void req_free(req *r);
 /* Marks runnable. */
 static inline void req_wake(req *r)
 {
@@ -128,13 +146,16 @@ static inline void req_wake(req *r)
 }
 /* The client is gone or the protocol must stop: cancels the wait, ends the request soon; proto->done is not called any more. */
 void req_abort(req *r, int err);
-/* Arms the deadline of a wait. */
+/* Arms the deadline of a wait; 0: none. */
 void req_deadline(req *r, int64_t ms);
+/* What a step returns to wait at itself: the deadline starts anew only when the kind of wait or `progress` (any counter of bytes moved)
+ * differs from last time, so that a spurious wake extends nothing. Returns STEP_WAIT_HERE. */
+int req_wait_here(req *r, enum req_wait kind, int64_t ms, uint64_t progress);
 const char *req_wait_name(enum req_wait w);
 /* The worker's requests, for status. */
 void req_each(void (*fn)(req *r, void *arg), void *arg);
 uint32_t req_count(void);
-/* An answer made here: status, body (borrowed: must live in r->pool or static), content type (empty: text/plain). Fields already in r->res.h are kept. */
-void req_reply(req *r, int status, str body, str content_type);
+/* An answer made here: status, text (borrowed: must live in r->pool or static), content type (empty: text/plain). Fields already in r->res.h are kept. */
+void req_reply(req *r, int status, str text, str content_type);
 
 #endif

@@ -1,0 +1,23 @@
+/* fetch.c — set-up and end of one upstream exchange; the protocol's part is in h1_client.c. */
+#include "back/fetch.h"
+
+void fetch_init(fetch *f, pool *p, loop *l, job *user)
+{
+    memset(f, 0, offsetof(fetch, upload));
+    bufq_init(&f->upload);
+    memset((char *)f + offsetof(fetch, upload_done), 0, sizeof *f - offsetof(fetch, upload_done));
+    f->pool = p;
+    f->l = l;
+    f->user = user;
+    f->ops = &h1_client_ops;
+}
+
+void fetch_end(fetch *f)
+{
+    if (f->lease.c) {
+        lease_end(&f->lease, f->ops->reusable(f));
+    }
+    bufq_fini(&f->upload);
+    mem_unref(f->head_mem);
+    f->head_mem = NULL;
+}

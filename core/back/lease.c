@@ -1,0 +1,107 @@
+/* lease.c — idle connection or connect (+ TLS) → a usable upstream stream.
+ *
+ * States: IDLE → CONNECTING → HANDSHAKE → READY. The request's timer carries the connect deadline; it fires into the request, which calls lease_end. */
+#include "back/lease.h"
+
+#include "base/err.h"
+#include "net/connect.h"
+#include "tls/stream_tls.h"
+
+enum { LEASE_IDLE, LEASE_CONNECTING, LEASE_HANDSHAKE, LEASE_READY };
+
+static bool conn_is_fit(const peer *p, const idle_conn *c)
+{
+    return c->tag == p->g->config_tag && (p->g->conf->keepalive_requests == 0 ||
+                                          (int64_t)c->requests < p->g->conf->keepalive_requests);
+}
+
+static idle_conn *take_pooled(peer *p)
+{
+    idle_conn *c;
+    while ((c = idle_take(&p->idle)) != NULL) {
+        if (conn_is_fit(p, c)) {
+            return c;
+        }
+        idle_conn_free(c);
+    }
+    return NULL;
+}
+
+static int fail(lease *le, int err)
+{
+    lease_end(le, false);
+    return err;
+}
+
+static int start_handshake(lease *le)
+{
+    group *g = le->p->g;
+    le->state = LEASE_HANDSHAKE;
+    int rc = stream_tls_client(&le->c->s, g->tls, le->tls_name, &le->p->tls_session);
+    return rc < 0 ? fail(le, rc) : lease_wait(le);
+}
+
+int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
+{
+    *le = (lease){.p = p, .tls_name = a->tls_name};
+    le->pooled = a->pooled;
+    le->c = a->fresh || !a->pooled ? NULL : take_pooled(p);
+    if (le->c) {
+        le->reused = true;
+        le->state = LEASE_READY;
+        le->c->s.user = a->user;
+        return 0;
+    }
+    le->c = idle_conn_new();
+    le->c->tag = p->g->config_tag;
+    int rc = connect_start(&le->c->s, l, &p->at, NULL, a->user);
+    if (rc < 0) {
+        return fail(le, rc);
+    }
+    le->state = LEASE_CONNECTING;
+    return lease_wait(le);
+}
+
+int lease_wait(lease *le)
+{
+    if (le->state == LEASE_CONNECTING) {
+        int rc = connect_finish(&le->c->s);
+        if (rc == ERR_AGAIN) {
+            return rc;
+        }
+        if (rc < 0) {
+            return fail(le, rc);
+        }
+        le->state = LEASE_READY;
+        if (le->p->g->tls) {
+            return start_handshake(le);
+        }
+    }
+    if (le->state == LEASE_HANDSHAKE) {
+        int rc = stream_tls_handshake(&le->c->s);
+        if (rc == ERR_AGAIN) {
+            return rc;
+        }
+        if (rc < 0) {
+            return fail(le, rc);
+        }
+        le->state = LEASE_READY;
+    }
+    return le->state == LEASE_READY ? 0 : ERR_IO;
+}
+
+void lease_end(lease *le, bool reusable)
+{
+    idle_conn *c = le->c;
+    if (!c) {
+        return;
+    }
+    le->c = NULL;
+    c->requests++;
+    if (reusable && le->state == LEASE_READY && !le->p->gone && conn_is_fit(le->p, c)) {
+        idle_park(c->s.l, &le->p->idle, c);
+    } else {
+        idle_conn_free(c);
+    }
+    le->state = LEASE_IDLE;
+}

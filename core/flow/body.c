@@ -1,0 +1,187 @@
+/* body.c — the request body between the client's protocol and whoever wants it (uploader, hook).
+ *
+ * Streaming: bytes are pulled from the protocol only when asked for, so a slow upstream slows the client. Holding: bytes are taken into memory up to the
+ * route's bound, then into an unlinked file; what is held can be read again, which makes a request repeatable. */
+#include "flow/body.h"
+
+#include "base/err.h"
+#include "flow/tempfile.h"
+
+enum { PIECE = 64 * 1024 };
+
+struct body {
+    bufq held;        /* in order; memory slices, then file slices */
+    tempfile file;
+    int64_t taken;    /* bytes pulled from the protocol */
+    int64_t in_memory;
+    bool complete;    /* the protocol said EOF */
+    bool holding;     /* everything goes through `held` */
+    bool streamed;    /* bytes were given away without being kept */
+    uint32_t next;    /* index of the next slice of `held` to give */
+    size_t next_at;   /* bytes of it already given */
+};
+
+body *body_new(req *r)
+{
+    body *b = pool_zalloc(&r->pool, sizeof *b);
+    bufq_init(&b->held);
+    tempfile_init(&b->file);
+    return b;
+}
+
+void body_free(body *b)
+{
+    bufq_fini(&b->held);
+    tempfile_fini(&b->file);
+}
+
+static ssize_t pull(req *r, bufq *q, size_t max)
+{
+    body *b = r->body;
+    if (b->complete) {
+        return ERR_EOF;
+    }
+    if (!r->proto) {
+        return ERR_CLIENT_GONE;
+    }
+    ssize_t n = r->proto->read_body(r, q, max);
+    if (n == ERR_EOF) {
+        b->complete = true;
+        return n;
+    }
+    if (n > 0) {
+        b->taken += n;
+        r->received += (uint64_t)n;
+        int64_t limit = r->route ? r->route->c->body_limit : 0;
+        if (limit && b->taken > limit) {
+            return ERR_BODY_TOO_LARGE;
+        }
+    }
+    return n;
+}
+
+static int keep(req *r, bufq *q)
+{
+    body *b = r->body;
+    if (b->in_memory + (int64_t)q->bytes <= r->route->c->buffer_request_memory) {
+        b->in_memory += (int64_t)q->bytes;
+        bufq_move(&b->held, q);
+        return 0;
+    }
+    return tempfile_append(&b->file, r->plan->conf->g.temp_dir, q, &b->held);
+}
+
+int body_hold(req *r)
+{
+    body *b = r->body;
+    b->holding = true;
+    while (!b->complete) {
+        bufq q;
+        bufq_init(&q);
+        ssize_t n = pull(r, &q, PIECE);
+        int rc = n > 0 ? keep(r, &q) : (int)n;
+        bufq_fini(&q);
+        if (rc < 0 && rc != ERR_EOF) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void push_ref(bufq *q, const slice *s, size_t at, size_t n)
+{
+    if (!s->p) {
+        bufq_push_file(q, s->file, s->off + (int64_t)at, n);
+    } else if (s->mem) {
+        bufq_push_mem(q, s->mem, s->p + at, n);
+    } else {
+        bufq_push_static(q, str_of(s->p + at, n));
+    }
+}
+
+/* Gives held bytes without letting go of them. */
+static ssize_t read_held(body *b, bufq *q, size_t max)
+{
+    size_t moved = 0;
+    while (b->next < b->held.n && moved < max) {
+        const slice *s = bufq_at(&b->held, b->next);
+        size_t n = s->n - b->next_at;
+        n = n < max - moved ? n : max - moved;
+        push_ref(q, s, b->next_at, n);
+        moved += n;
+        b->next_at += n;
+        if (b->next_at == s->n) {
+            b->next++;
+            b->next_at = 0;
+        }
+    }
+    return moved ? (ssize_t)moved : ERR_EOF;
+}
+
+ssize_t body_read(req *r, bufq *q, size_t max)
+{
+    body *b = r->body;
+    if (b->holding && b->next < b->held.n) {
+        return read_held(b, q, max);
+    }
+    ssize_t n = pull(r, q, max);
+    if (n > 0) {
+        b->streamed = true;
+    }
+    return n;
+}
+
+int64_t body_size(const body *b)
+{
+    return b->holding && b->complete ? (int64_t)b->held.bytes : -1;
+}
+
+int body_text(req *r, size_t max, str *out)
+{
+    body *b = r->body;
+    if (!b->complete || !b->holding) {
+        return ERR_INVALID;
+    }
+    if (b->held.bytes > max) {
+        return ERR_LIMIT;
+    }
+    char *text = pool_try_alloc(&r->pool, b->held.bytes + 1, SIZE_MAX);
+    if (!text) {
+        return ERR_MEM;
+    }
+    size_t n = bufq_peek(&b->held, text, b->held.bytes);
+    *out = str_of(text, n);
+    return n == b->held.bytes ? 0 : ERR_IO;
+}
+
+void body_replace(req *r, str bytes)
+{
+    body *b = r->body;
+    if (!b) {
+        b = r->body = body_new(r);
+        b->complete = true;
+    }
+    bufq_clear(&b->held);
+    if (bytes.n) {
+        bufq_push_static(&b->held, bytes);
+    }
+    b->holding = true;
+    b->next = 0;
+    b->next_at = 0;
+}
+
+bool body_is_replayable(const body *b)
+{
+    return !b->streamed;
+}
+
+void body_rewind(body *b)
+{
+    b->next = 0;
+    b->next_at = 0;
+}
+
+bool body_is_consumed(const req *r)
+{
+    return !r->body || r->body->complete;
+}

@@ -1,0 +1,69 @@
+/* error.c — the only place that turns an error code into a response, and the only place that logs it. */
+#include "flow/error.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "flow/body.h"
+#include "flow/steps.h"
+#include "http/status.h"
+
+#include <stdio.h>
+
+enum { PAGE_MAX = 512 };
+
+/* Filled on first use per status; a page is static from then on. */
+static struct {
+    char text[PAGE_MAX];
+    uint16_t n, status;
+} pages[64];
+
+str error_page(int status)
+{
+    size_t i = (size_t)status % ARRAY_LEN(pages);
+    if (pages[i].status != status) {
+        str reason = status_reason(status);
+        int n = snprintf(pages[i].text, PAGE_MAX,
+                         "<html>\r\n<head><title>%d %.*s</title></head>\r\n<body>\r\n<center><h1>%d %.*s</h1></center>\r\n"
+                         "<hr><center>moongate</center>\r\n</body>\r\n</html>\r\n",
+                         status, STR_ARG(reason), status, STR_ARG(reason));
+        pages[i].n = (uint16_t)(n < PAGE_MAX ? n : PAGE_MAX - 1);
+        pages[i].status = (uint16_t)status;
+    }
+    return str_of(pages[i].text, pages[i].n);
+}
+
+/* The status of a code depends a little on whose fault it was: a timeout of the client is 408, of the upstream 504. */
+static int status_of(const req *r, int err)
+{
+    if (err == ERR_TIMEOUT && r->step < STEP_PICK) {
+        return 408;
+    }
+    int status = err_status(err);
+    return status >= 400 ? status : 500;
+}
+
+static void log_it(const req *r, int err, int status)
+{
+    char ip[ADDR_TEXT_MAX];
+    ip[addr_print_ip(&r->client.addr, ip, sizeof ip - 1)] = '\0';
+    const char *tried = r->nattempts && r->attempts[r->nattempts - 1].peer ? r->attempts[r->nattempts - 1].peer->text : "-";
+    if (status >= 500) {
+        log_error("req=%llx step=%s err=%s status=%d client=%s upstream=%s method=%.*s target=\"%.*s\": %s", (unsigned long long)r->id,
+                  step_name((enum req_step)r->step), err_name(err), status, ip, tried, STR_ARG(r->in.method_name), (int)(r->in.target.n < 200 ? r->in.target.n : 200),
+                  r->in.target.p ? r->in.target.p : "", err_text(err));
+    } else {
+        log_info("req=%llx step=%s err=%s status=%d client=%s: %s", (unsigned long long)r->id, step_name((enum req_step)r->step), err_name(err), status, ip, err_text(err));
+    }
+}
+
+void error_reply(req *r, int err)
+{
+    int status = status_of(r, err);
+    log_it(r, err, status);
+    msg_init(&r->res, &r->pool);
+    r->error_page = true;
+    req_reply(r, status, error_page(status), STR("text/html"));
+    if (r->body && !body_is_consumed(r) && status == 413) {
+        r->close = true;
+    }
+}

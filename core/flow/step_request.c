@@ -1,0 +1,159 @@
+/* step_request.c — admit, route, rewrite, access: from a parsed head to a request that may go on. */
+#include "base/clock.h"
+#include "base/err.h"
+#include "flow/body.h"
+#include "flow/hook.h"
+#include "flow/realip.h"
+#include "flow/route.h"
+#include "flow/step_funcs.h"
+#include "flow/steps.h"
+
+#include <stdio.h>
+
+enum { MAX_REROUTES = 10 };
+
+/* The target is split once; an absolute-form target replaces Host (RFC 9112 §3.2.2). */
+static int split_target(req *r)
+{
+    int rc = uri_parse(r->in.target, (enum method)r->in.method, r->listen->c->merge_slashes, &r->pool, &r->uri);
+    if (rc < 0) {
+        return rc;
+    }
+    if (r->uri.authority.n) {
+        r->host_field = r->uri.authority;
+    } else {
+        const field *host = headers_find(&r->in.h, TOKEN_HOST);
+        r->host_field = host ? host->value : STR_EMPTY;
+    }
+    if (r->host_field.n) {
+        rc = uri_host(r->host_field, &r->pool, &r->host, &r->port);
+    }
+    r->path = r->uri.path;
+    r->query = r->uri.query;
+    return rc;
+}
+
+int step_admit(req *r)
+{
+    if (UNLIKELY(r->err_at_start)) {
+        site *s = r->listen->def ? r->listen->def : r->listen->any;
+        if (s) {
+            r->site = s;
+            r->route = s->fallback;
+        }
+        return r->err_at_start;
+    }
+    if (r->in.method == METHOD_CONNECT) {
+        return ERR_BAD_METHOD;
+    }
+    return split_target(r);
+}
+
+static int find_site(req *r)
+{
+    r->site = plan_site(r->listen, r->host);
+    if (!r->site) {
+        return r->client.tls ? ERR_MISDIRECTED : ERR_NO_ROUTE;
+    }
+    if (r->site->ntrust) {
+        realip_apply(r);
+    }
+    return 0;
+}
+
+static str allow_of(req *r, uint32_t mask)
+{
+    char buf[128];
+    fmt f = fmt_of(buf, sizeof buf);
+    for (int m = METHOD_GET; m < METHOD_COUNT; m++) {
+        if (mask & (1u << m)) {
+            fmt_put(&f, f.p > f.base ? STR(", ") : STR_EMPTY);
+            fmt_put(&f, method_name((enum method)m));
+        }
+    }
+    return pool_dup(&r->pool, fmt_str(&f));
+}
+
+/* A path that exists for other methods only: 405 with Allow (RFC 9110 §15.5.6). */
+static int method_not_allowed(req *r, uint32_t allowed)
+{
+    req_reply(r, 405, STR("405 Method Not Allowed\n"), STR_EMPTY);
+    int rc = headers_set(&r->res.h, STR("Allow"), allow_of(r, allowed));
+    return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
+}
+
+static int apply_route(req *r)
+{
+    const struct conf_route *c = r->route->c;
+    r->group = r->route->group;
+    if (c->total_timeout && !timer_is_set(&r->total)) {
+        timer_set(r->l, &r->total, c->total_timeout);
+    }
+    if (r->in.body == MSG_BODY_NONE) {
+        return STEP_NEXT;
+    }
+    if (r->in.body == MSG_BODY_LENGTH && c->body_limit && r->in.length > c->body_limit) {
+        return ERR_BODY_TOO_LARGE;
+    }
+    if (!r->body) {
+        r->body = body_new(r);
+    }
+    return STEP_NEXT;
+}
+
+int step_route(req *r)
+{
+    if (!r->site || r->redirects) {
+        int rc = find_site(r);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    uint32_t allowed = 0;
+    r->route = route_find(r->site->table, r, &allowed);
+    if (UNLIKELY(!r->route)) {
+        r->route = r->site->fallback;
+        if (allowed) {
+            return method_not_allowed(r, allowed);
+        }
+        if (!r->route) {
+            return ERR_NO_ROUTE;
+        }
+    }
+    return apply_route(r);
+}
+
+/* What a hook decided, in terms of the table. */
+static int after_hook(req *r, int verdict)
+{
+    if (LIKELY(verdict == HOOK_NEXT)) {
+        return STEP_NEXT;
+    }
+    if (verdict == ERR_AGAIN) {
+        r->wait = REQ_WAIT_SCRIPT;
+        return STEP_WAIT_HERE;
+    }
+    if (verdict == HOOK_ANSWER) {
+        return STEP_JUMP | STEP_REPLY;
+    }
+    if (verdict == HOOK_REROUTE) {
+        return ++r->redirects > MAX_REROUTES ? ERR_LOOP : STEP_JUMP | STEP_ROUTE;
+    }
+    return verdict;
+}
+
+int step_rewrite(req *r)
+{
+    if (!(r->route->hooks & (1u << PHASE_REWRITE))) {
+        return STEP_NEXT;
+    }
+    return after_hook(r, flow_hooks->run(r, PHASE_REWRITE));
+}
+
+int step_access(req *r)
+{
+    if (!(r->route->hooks & (1u << PHASE_ACCESS))) {
+        return STEP_NEXT;
+    }
+    return after_hook(r, flow_hooks->run(r, PHASE_ACCESS));
+}

@@ -1,0 +1,160 @@
+/* steps.c — the life of one request. This table is the program's table of contents: rows run in order, a step falls through to the next row
+ * unless it says otherwise, and may jump only to the rows listed beside it.
+ *
+ *   step      may wait for              may jump to
+ *   admit     -                         reply (refused)
+ *   route     -                         reply
+ *   rewrite   script                    route, reply
+ *   access    script                    route, reply
+ *   content   script, client body       route, reply
+ *   lookup    -                         reply
+ *   pick      script, resolve           reply
+ *   lease     connect, handshake        pick, reply
+ *   send      client body, writable     pick, reply
+ *   await     head, deadline            pick, reply
+ *   reply     script, writable          route (error page), finish
+ *   stream    data, window, tunnel      finish
+ *   finish    writable                  -
+ *   log       script                    -
+ */
+#include "flow/steps.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "flow/error.h"
+#include "flow/hook.h"
+#include "flow/step_funcs.h"
+
+#define TO(s) (1u << STEP_##s)
+
+static const struct step_row {
+    const char *name;
+    int (*run)(req *r);
+    unsigned jumps;
+} rows[STEP_COUNT] = {
+    [STEP_ADMIT] = {"admit", step_admit, TO(REPLY)},
+    [STEP_ROUTE] = {"route", step_route, TO(REPLY)},
+    [STEP_REWRITE] = {"rewrite", step_rewrite, TO(ROUTE) | TO(REPLY)},
+    [STEP_ACCESS] = {"access", step_access, TO(ROUTE) | TO(REPLY)},
+    [STEP_CONTENT] = {"content", step_content, TO(ROUTE) | TO(REPLY)},
+    [STEP_LOOKUP] = {"lookup", step_lookup, TO(REPLY)},
+    [STEP_PICK] = {"pick", step_pick, TO(REPLY)},
+    [STEP_LEASE] = {"lease", step_lease, TO(PICK) | TO(REPLY)},
+    [STEP_SEND] = {"send", step_send, TO(PICK) | TO(REPLY)},
+    [STEP_AWAIT] = {"await", step_await, TO(PICK) | TO(REPLY)},
+    [STEP_REPLY] = {"reply", step_reply, TO(ROUTE) | TO(FINISH)},
+    [STEP_STREAM] = {"stream", step_stream, TO(FINISH)},
+    [STEP_FINISH] = {"finish", step_finish, 0},
+    [STEP_LOG] = {"log", step_log, 0},
+};
+
+const char *step_name(enum req_step s)
+{
+    return s < STEP_COUNT ? rows[s].name : "none";
+}
+
+/* The one place where errors of steps become a response or an end. */
+static void fail(req *r, int err)
+{
+    r->err = err;
+    if (r->step >= STEP_FINISH) {
+        r->close = true;
+        r->step++;
+        return;
+    }
+    if (r->head_sent || r->client_gone) {
+        r->close = true;
+        r->step = STEP_FINISH;
+        return;
+    }
+    if (r->step == STEP_REPLY && r->error_page) {
+        r->close = true; /* not even the error page could be sent */
+        r->step = STEP_FINISH;
+        return;
+    }
+    error_reply(r, err);
+    r->step = STEP_REPLY;
+}
+
+static void leave(req *r)
+{
+    if (flow_hooks && r->script) {
+        flow_hooks->release(r);
+    }
+    r->err = r->abort_err ? r->abort_err : ERR_CLIENT_GONE;
+    r->proto = NULL;
+    r->step = STEP_FINISH;
+}
+
+/* What was queued goes out when the request is about to wait: one send for head and body. */
+static bool flush_before_wait(req *r)
+{
+    if (!r->proto || !r->head_sent) {
+        return true;
+    }
+    int rc = r->proto->flush(r);
+    if (rc < 0 && rc != ERR_AGAIN) {
+        req_abort(r, ERR_CLIENT_GONE);
+        return false;
+    }
+    return true;
+}
+
+static void enter_wait(req *r)
+{
+    r->wait_since_ms = clock_ms();
+}
+
+/* Returns false when the loop must stop. */
+static bool advance(req *r, int rc)
+{
+    if (rc & STEP_JUMP) {
+        int to = rc & ~STEP_JUMP;
+        REQUIRE(rows[r->step].jumps & (1u << to));
+        r->step = (uint8_t)to;
+        return true;
+    }
+    switch (rc) {
+    case STEP_NEXT:
+        r->step++;
+        return true;
+    case STEP_WAIT_NEXT:
+        r->step++;
+        enter_wait(r);
+        return false;
+    default:
+        enter_wait(r);
+        return false;
+    }
+}
+
+void steps_run(req *r)
+{
+    if (r->in_run) {
+        return;
+    }
+    r->in_run = true;
+    check_set_request(r->id);
+    for (;;) {
+        if (UNLIKELY(r->client_gone && r->proto && r->step < STEP_LOG)) {
+            leave(r);
+        }
+        r->wait = REQ_WAIT_NONE;
+        int rc = rows[r->step].run(r);
+        if (UNLIKELY(rc < 0)) {
+            fail(r, rc);
+            continue;
+        }
+        if (rc == STEP_DETACHED) {
+            check_set_request(0);
+            req_free(r);
+            return;
+        }
+        if (!advance(r, rc) && flush_before_wait(r)) {
+            break;
+        }
+    }
+    r->in_run = false;
+    check_set_request(0);
+}

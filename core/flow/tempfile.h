@@ -1,0 +1,18 @@
+/* tempfile.h — an unlinked temporary file that body bytes are spilled to (0600, never visible by name). */
+#ifndef FLOW_TEMPFILE_H
+#define FLOW_TEMPFILE_H
+
+#include "base/slice.h"
+
+typedef struct tempfile {
+    fileref *file; /* NULL until the first append */
+    int64_t size;  /* bytes written */
+} tempfile;
+
+void tempfile_init(tempfile *t);
+void tempfile_fini(tempfile *t);
+/* Writes everything of `from` to the end (opening the file in `dir`, or TMPDIR, or /tmp) and pushes the same bytes as file slices on `to`.
+ * 0 or ERR_IO (`from` is then partly consumed). */
+MUST_USE int tempfile_append(tempfile *t, str dir, bufq *from, bufq *to);
+
+#endif

@@ -1,0 +1,84 @@
+/* upload.c — see upload.h. */
+#include "flow/upload.h"
+
+#include "base/err.h"
+#include "flow/body.h"
+#include "http/h1_chunk.h"
+
+enum { UPLOAD_PIECE = 256 * 1024, UPLOAD_QUEUED_MAX = 128 * 1024 };
+
+int64_t upload_length(const req *r)
+{
+    if (!r->body) {
+        return r->in.body == MSG_BODY_LENGTH ? 0 : -2;
+    }
+    int64_t held = body_size(r->body);
+    if (held >= 0) {
+        return held;
+    }
+    return r->in.body == MSG_BODY_LENGTH ? r->in.length : -1;
+}
+
+static void queue_piece(fetch *f, bufq *piece)
+{
+    if (f->chunked_upload && piece->bytes) {
+        char head[H1_CHUNK_HEAD_MAX];
+        bufq_push_copy(&f->upload, str_of(head, h1_chunk_head(head, piece->bytes)));
+        bufq_move(&f->upload, piece);
+        bufq_push_static(&f->upload, STR("\r\n"));
+        return;
+    }
+    bufq_move(&f->upload, piece);
+}
+
+static void finish(fetch *f)
+{
+    if (f->chunked_upload) {
+        bufq_push_static(&f->upload, STR("0\r\n\r\n"));
+    }
+    f->upload_done = true;
+}
+
+/* One piece from the client into the fetch's queue. 0, ERR_AGAIN, < 0. */
+static int next_piece(req *r, fetch *f)
+{
+    bufq piece;
+    bufq_init(&piece);
+    ssize_t n = body_read(r, &piece, UPLOAD_PIECE);
+    if (n > 0) {
+        queue_piece(f, &piece);
+    } else if (n == ERR_EOF) {
+        finish(f);
+    }
+    bufq_fini(&piece);
+    return n > 0 || n == ERR_EOF ? 0 : (int)n;
+}
+
+int upload_run(req *r)
+{
+    fetch *f = &r->fetch;
+    if (f->upload_done && bufq_is_empty(&f->upload) && stream_queued(fetch_stream(f)) == 0) {
+        return 0;
+    }
+    for (;;) {
+        int rc = f->ops->send(f);
+        if (rc < 0 && rc != ERR_AGAIN) {
+            f->want_close = true;
+            return ERR_UPSTREAM_CLOSED;
+        }
+        if (rc == 0 && f->upload_done) {
+            return 0;
+        }
+        if (rc == ERR_AGAIN && (f->upload_done || stream_queued(fetch_stream(f)) >= UPLOAD_QUEUED_MAX)) {
+            r->upload_on_client = false;
+            return ERR_AGAIN;
+        }
+        int got = next_piece(r, f);
+        if (got == ERR_AGAIN) {
+            r->upload_on_client = rc == 0;
+        }
+        if (got < 0) {
+            return got;
+        }
+    }
+}
