@@ -2,14 +2,8 @@
 #include "shm/dict_core.h"
 
 #include "base/check.h"
-#include "base/hash.h"
 
 #include <string.h>
-
-uint32_t dict_core_hash(const dict *d, str key)
-{
-    return (uint32_t)hash_keyed(key, d->k0, d->k1);
-}
 
 static void dict_core_lru_push(dict *d, slab_ref ref, dict_node *node)
 {
@@ -105,7 +99,7 @@ static void dict_core_relink_bucket(dict *d, uint32_t bucket)
     }
 }
 
-static COLD void dict_core_repair(void *arg)
+COLD void dict_core_repair(void *arg)
 {
     dict *d = arg;
     if (slab_check(dict_slab(d)) != 0) {
@@ -121,16 +115,6 @@ static COLD void dict_core_repair(void *arg)
     for (uint32_t i = 0; i <= d->mask; i++) {
         dict_core_relink_bucket(d, i);
     }
-}
-
-void dict_core_lock(dict *d)
-{
-    lock_take(&d->lock, dict_core_repair, d);
-}
-
-void dict_core_unlock(dict *d)
-{
-    lock_release(&d->lock);
 }
 
 slab_ref dict_core_find(dict *d, str key, uint32_t hash)

@@ -7,6 +7,7 @@
 #ifndef SHM_DICT_CORE_H
 #define SHM_DICT_CORE_H
 
+#include "base/hash.h"
 #include "shm/dict.h"
 #include "shm/lock.h"
 #include "shm/slab.h"
@@ -90,9 +91,24 @@ static inline bool dict_is_key(str key)
     return key.n > 0 && key.n <= DICT_KEY_MAX;
 }
 
-uint32_t dict_core_hash(const dict *d, str key);
-void dict_core_lock(dict *d);
-void dict_core_unlock(dict *d);
+/* For lock_take. */
+void dict_core_repair(void *arg);
+
+static inline void dict_core_lock(dict *d)
+{
+    lock_take(&d->lock, dict_core_repair, d);
+}
+
+static inline void dict_core_unlock(dict *d)
+{
+    lock_release(&d->lock);
+}
+
+/* Taken before the lock: the longest part of most operations. */
+static inline uint32_t dict_core_hash(const dict *d, str key)
+{
+    return (uint32_t)hash_keyed(key, d->k0, d->k1);
+}
 
 /* The entry, expired or not; 0 = none. */
 slab_ref dict_core_find(dict *d, str key, uint32_t hash);

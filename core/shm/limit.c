@@ -121,10 +121,10 @@ static int limit_judge(const limit_ask *ask, int64_t ahead, int64_t *after, limi
     bool refused = price > 0 && excess > 0;
     *after = refused ? ahead : ahead + price;
     int64_t left = quota - *after;
+    out->reset_us = *after;
+    out->remaining = left >= emission ? (uint32_t)(left / emission) : 0;
     out->delay_us = refused ? 0 : ahead;
     out->retry_us = !refused ? 0 : price > quota ? -1 : excess;
-    out->reset_us = *after;
-    out->remaining = left > 0 ? (uint32_t)(left / emission) : 0;
     if (refused) {
         return LIMIT_REFUSED;
     }
