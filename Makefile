@@ -19,7 +19,8 @@ DEV_DEPS  := clang clang-format clang-tidy libclang-rt-dev wrk
 PKGS := luajit libevent_core openssl libpcre2-8 libcares libnghttp2 zlib libbrotlienc libzstd
 
 WARN := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
-	-Wpointer-arith -Wcast-qual -Wswitch-enum -Wnull-dereference
+	-Wpointer-arith -Wcast-qual -Wswitch-enum -Wnull-dereference -Werror=implicit -Werror=return-type \
+	-Werror=incompatible-pointer-types
 
 ifneq ($(FLAVOUR),fuzz)
 ifeq ($(origin CC),default)
@@ -56,7 +57,8 @@ TEST_TREE  := obj
 OBJ_CFLAGS :=
 endif
 
-SRC      := $(sort $(shell find core -name '*.c' 2>/dev/null))
+# ONLY="base http" limits the library to these folders of core/, e.g. while another does not compile.
+SRC      := $(sort $(shell find $(or $(ONLY:%=core/%),core) -name '*.c' 2>/dev/null))
 OBJ      := $(SRC:%.c=$(BUILD)/obj/%.o)
 TEST_OBJ := $(filter-out %/core/main.o,$(SRC:%.c=$(BUILD)/$(TEST_TREE)/%.o))
 LIB_OBJ  := $(filter-out %/core/main.o,$(OBJ))

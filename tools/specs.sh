@@ -14,8 +14,9 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-logs=$build/specs
-mkdir -p "$logs"
+mkdir -p "$build/specs"
+logs=$(mktemp -d "$build/specs/run.XXXXXX") # of this run only: two may run at once
+trap 'rm -rf "$logs"' EXIT
 export MOONGATE=${MOONGATE:-$PWD/$build/moongate}
 export MG_TEST_LIB=${MG_TEST_LIB:-$PWD/$build/libmoongate_test.so}
 export MG_SPEC_LOGS=$logs MG_ASAN_PRELOAD="" MG_SPEC_LIMIT=${MG_SPEC_LIMIT:-120}
@@ -40,7 +41,8 @@ count() { # count WORD LOG: the number before WORD in busted's summary line
 
 one_spec() {
     local file=$1 name log start status
-    name=${file//\//.}
+    name=${file#/}
+    name=${name//\//.}
     log=$MG_SPEC_LOGS/$name.log
     start=$(date +%s%N)
     if [ -n "$MG_ASAN_PRELOAD" ] && grep -q 'spec\.support\.unit' "$file"; then
@@ -75,10 +77,9 @@ files=$(for path in "$@"; do
     if [ -d "$path" ]; then find "$path" -name '*_spec.lua'; elif [ -e "$path" ]; then echo "$path"; else
         echo "specs: no $path" >&2; fi
 done | sort -u)
-rm -f "$logs"/*.count
 [ -n "$files" ] && printf '%s\n' "$files" | xargs -P "$jobs" -I{} bash -c 'one_spec "$1"' _ {}
 
 total=$(cat "$logs"/*.count 2>/dev/null | awk '{ p += $1; f += $2 } END { printf "%d %d", p, f }')
-echo "$total" >"$logs/total"
+echo "$total" >"$build/specs/total"
 echo "${total% *} passed, ${total#* } failed  ($build)"
 [ "${total#* }" = 0 ]
