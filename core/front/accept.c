@@ -1,0 +1,242 @@
+/* accept.c — the front: listeners that turn descriptors into connections, limits, the flip to a new plan, drain. */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "flow/tunnel.h"
+#include "front/conn.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DRAIN_IDLE_GRACE_MS = 200 };
+
+front *front_new(const struct front_args *a)
+{
+    front *f = calloc(1, sizeof *f);
+    if (!f) {
+        return NULL;
+    }
+    f->l = a->l;
+    f->max_connections = a->max_connections;
+    f->max_per_address = a->max_per_address;
+    f->next_id = 1;
+    list_init(&f->listeners);
+    list_init(&f->conns);
+    timer_init(&f->drain_timer, NULL);
+    timer_init(&f->grace_timer, NULL);
+    return f;
+}
+
+void front_set_limits(front *f, uint32_t max_connections, uint32_t max_per_address)
+{
+    f->max_connections = max_connections;
+    f->max_per_address = max_per_address;
+}
+
+void front_listener_unref(front_listener *fl)
+{
+    if (--fl->refs == 0) {
+        plan_unref(fl->plan);
+        free(fl);
+    }
+}
+
+static void forget_listener(front_listener *fl)
+{
+    listener_stop(&fl->ln, false);
+    fl->gone = true;
+    list_remove(&fl->node);
+    front_listener_unref(fl);
+}
+
+void front_free(front *f)
+{
+    LIST_EACH_SAFE(it, &f->listeners)
+    {
+        forget_listener(list_item(it, front_listener, node));
+    }
+    timer_stop(&f->drain_timer);
+    timer_stop(&f->grace_timer);
+    plan_unref(f->plan);
+    free(f);
+}
+
+/* Connections of one address: counted by walking, only when a limit is set and nearly never long. */
+static bool address_is_full(const front *f, const addr *peer)
+{
+    uint32_t n = 0;
+    char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
+    size_t na = addr_print_ip(peer, a, sizeof a);
+    LIST_EACH(it, &f->conns)
+    {
+        const conn *c = list_item(it, conn, node);
+        if (addr_print_ip(&c->peer, b, sizeof b) == na && memcmp(a, b, na) == 0 && ++n >= f->max_per_address) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_accept(listener *ln, int fd, const addr *peer)
+{
+    front_listener *fl = ln->data;
+    front *f = fl->f;
+    if ((f->max_connections && f->nconns >= f->max_connections) ||
+        (f->max_per_address && address_is_full(f, peer))) {
+        f->refused++;
+        close(fd);
+        return;
+    }
+    conn_open(fl, fd, peer);
+}
+
+static front_listener *find_listener(front *f, int fd)
+{
+    LIST_EACH(it, &f->listeners)
+    {
+        front_listener *fl = list_item(it, front_listener, node);
+        if (fl->ln.fd == fd) {
+            return fl;
+        }
+    }
+    return NULL;
+}
+
+static int start_listener(front *f, plan *p, uint32_t index, int fd)
+{
+    front_listener *fl = calloc(1, sizeof *fl);
+    if (!fl) {
+        return ERR_MEM;
+    }
+    fl->f = f;
+    fl->plan = plan_ref(p);
+    fl->index = index;
+    fl->refs = 1;
+    int rc = listener_start(&fl->ln, f->l, fd, on_accept, fl);
+    if (rc < 0) {
+        plan_unref(fl->plan);
+        free(fl);
+        return rc;
+    }
+    list_push_back(&f->listeners, &fl->node);
+    return 0;
+}
+
+static void move_listener(front_listener *fl, plan *p, uint32_t index)
+{
+    plan *old = fl->plan;
+    fl->plan = plan_ref(p);
+    fl->index = index;
+    plan_unref(old);
+}
+
+static bool in_plan(const front_listener *fl, const int *fds, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (fds[i] == fl->ln.fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int front_commit(front *f, plan *p, const int *fds)
+{
+    uint32_t n = (uint32_t)p->conf->g.listens.n;
+    for (uint32_t i = 0; i < n; i++) {
+        front_listener *fl = find_listener(f, fds[i]);
+        if (fl) {
+            move_listener(fl, p, i);
+            continue;
+        }
+        int rc = f->draining ? 0 : start_listener(f, p, i, fds[i]);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    LIST_EACH_SAFE(it, &f->listeners)
+    {
+        front_listener *fl = list_item(it, front_listener, node);
+        if (!in_plan(fl, fds, n)) {
+            forget_listener(fl);
+        }
+    }
+    plan *old = f->plan;
+    f->plan = plan_ref(p);
+    if (old) {
+        plan_unref(old);
+    }
+    return 0;
+}
+
+plan *front_plan(const front *f)
+{
+    return f->plan;
+}
+
+/* Idle connections that got no new request within the grace are closed; others close after the answer they are busy with. */
+static void on_idle_grace(timer *t)
+{
+    front *f = container_of(t, front, drain_timer);
+    LIST_EACH_SAFE(it, &f->conns)
+    {
+        conn *c = list_item(it, conn, node);
+        if (c->idle) {
+            conn_close(c);
+            if (it_next == &f->conns || f->nconns == 0) {
+                return;
+            }
+        }
+    }
+}
+
+static void on_grace_over(timer *t)
+{
+    front *f = container_of(t, front, grace_timer);
+    LIST_EACH_SAFE(it, &f->conns)
+    {
+        conn *c = list_item(it, conn, node);
+        bool last = it_next == &f->conns;
+        if (c->r) {
+            req *r = c->r;
+            c->r = NULL;
+            req_abort(r, ERR_SHUTDOWN);
+        }
+        conn_close(c);
+        if (last) {
+            return;
+        }
+    }
+}
+
+void front_drain(front *f, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+    f->on_drained = done;
+    f->on_drained_arg = arg;
+    if (!f->draining) {
+        f->draining = true;
+        LIST_EACH_SAFE(it, &f->listeners)
+        {
+            listener_stop(&list_item(it, front_listener, node)->ln, false);
+        }
+        timer_init(&f->drain_timer, on_idle_grace);
+        timer_init(&f->grace_timer, on_grace_over);
+        timer_set(f->l, &f->drain_timer, grace_ms < DRAIN_IDLE_GRACE_MS ? grace_ms : DRAIN_IDLE_GRACE_MS);
+    }
+    timer_set(f->l, &f->grace_timer, grace_ms);
+    if (f->nconns == 0) {
+        done(arg);
+    }
+}
+
+void front_count(const front *f, struct front_counts *out)
+{
+    *out = (struct front_counts){
+        .connections = f->nconns,
+        .idle = f->nidle,
+        .requests = req_count(),
+        .tunnels = tunnel_count(),
+        .accepted = f->accepted,
+        .refused = f->refused,
+    };
+}

@@ -1,0 +1,219 @@
+/* conn.c — see conn.h. */
+#include "front/conn.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "http/proxyproto.h"
+#include "tls/stream_tls.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum { LINGER_MS = 5000, LINGER_BYTES = 1 << 20, PROXY_MAX = 4096, DRAIN_GRACE_MS = 300 };
+
+const plan_listen *conn_listen(const conn *c)
+{
+    return &c->fl->plan->listens[c->fl->index];
+}
+
+void conn_set_idle(conn *c, bool idle)
+{
+    if (c->idle != idle) {
+        c->idle = idle;
+        c->f->nidle += idle ? 1u : (uint32_t)-1;
+    }
+}
+
+void conn_enter(conn *c, enum conn_state to)
+{
+    c->state = (uint8_t)to;
+}
+
+void conn_close(conn *c)
+{
+    front *f = c->f;
+    conn_set_idle(c, false);
+    timer_stop(&c->timer);
+    job_cancel(&c->job);
+    stream_close(&c->s);
+    list_remove(&c->node);
+    f->nconns--;
+    front_listener_unref(c->fl);
+    free(c);
+    if (f->draining && f->nconns == 0 && f->on_drained) {
+        f->on_drained(f->on_drained_arg);
+    }
+}
+
+/* -- lingering close: RFC 9112 §9.6, so that the client gets the answer before a reset */
+
+void conn_linger(conn *c)
+{
+    conn_set_idle(c, false);
+    if (c->s.flags & (STREAM_DEAD | STREAM_EOF)) {
+        conn_close(c);
+        return;
+    }
+    c->s.ops->shut(&c->s);
+    if (!(c->s.flags & STREAM_TLS)) {
+        shutdown(c->s.fd, SHUT_WR);
+    }
+    c->discarded = 0;
+    conn_enter(c, CONN_LINGER);
+    timer_set(c->f->l, &c->timer, LINGER_MS);
+    job_wake(c->f->l, &c->job);
+}
+
+static void run_linger(conn *c)
+{
+    for (;;) {
+        stream_consume(&c->s, stream_in(&c->s).n);
+        ssize_t n = stream_fill(&c->s, 65536);
+        if (n == ERR_AGAIN) {
+            return;
+        }
+        if (n < 0 || (c->discarded += n) > LINGER_BYTES) {
+            conn_close(c);
+            return;
+        }
+    }
+}
+
+/* -- before HTTP */
+
+static void start_http(conn *c)
+{
+    conn_enter(c, CONN_HEAD);
+    h1_server_run(c);
+}
+
+static void start_tls(conn *c)
+{
+    tls_server *t = conn_listen(c)->tls;
+    if (!t) {
+        start_http(c);
+        return;
+    }
+    if (stream_tls_server(&c->s, t) < 0) {
+        conn_close(c);
+        return;
+    }
+    conn_enter(c, CONN_TLS);
+    job_wake(c->f->l, &c->job);
+}
+
+static void run_tls(conn *c)
+{
+    int rc = stream_tls_handshake(&c->s);
+    if (rc == 0) {
+        start_http(c);
+    } else if (rc == ERR_PLAIN_ON_TLS) {
+        h1_server_reply_400(c, rc);
+    } else if (rc != ERR_AGAIN) {
+        log_info("conn=%llx TLS handshake failed: %s", (unsigned long long)c->id, stream_tls_error(&c->s));
+        conn_close(c);
+    }
+}
+
+static void apply_proxy(conn *c, const proxyproto *pp)
+{
+    if (pp->family == 4) {
+        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(pp->src_port)};
+        memcpy(&in.sin_addr, pp->src, 4);
+        addr_from_sockaddr(&c->peer, (const struct sockaddr *)(const void *)&in, sizeof in);
+    } else if (pp->family == 6) {
+        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(pp->src_port)};
+        memcpy(&in6.sin6_addr, pp->src, 16);
+        addr_from_sockaddr(&c->peer, (const struct sockaddr *)(const void *)&in6, sizeof in6);
+    }
+}
+
+static void run_proxy(conn *c)
+{
+    for (;;) {
+        proxyproto pp;
+        int n = stream_in(&c->s).n ? proxyproto_parse(stream_in(&c->s), &pp) : ERR_AGAIN;
+        if (n > 0) {
+            apply_proxy(c, &pp);
+            stream_consume(&c->s, (size_t)n);
+            start_tls(c);
+            return;
+        }
+        ssize_t got = n == ERR_AGAIN ? stream_fill(&c->s, PROXY_MAX) : n;
+        if (got == ERR_AGAIN) {
+            return;
+        }
+        if (got < 0) {
+            conn_close(c);
+            return;
+        }
+    }
+}
+
+static void on_job(job *j)
+{
+    conn *c = container_of(j, conn, job);
+    switch ((enum conn_state)c->state) {
+    case CONN_PROXY:
+        run_proxy(c);
+        break;
+    case CONN_TLS:
+        run_tls(c);
+        break;
+    case CONN_LINGER:
+        run_linger(c);
+        break;
+    case CONN_HEAD:
+    case CONN_REQUEST:
+    case CONN_DRAIN:
+    case CONN_DISCARD:
+        h1_server_run(c);
+        break;
+    }
+}
+
+static void on_timeout(timer *t)
+{
+    conn *c = container_of(t, conn, timer);
+    switch ((enum conn_state)c->state) {
+    case CONN_PROXY:
+    case CONN_TLS:
+    case CONN_LINGER:
+        conn_close(c);
+        break;
+    case CONN_HEAD:
+    case CONN_REQUEST:
+    case CONN_DRAIN:
+    case CONN_DISCARD:
+        h1_server_timeout(c);
+        break;
+    }
+}
+
+void conn_open(front_listener *fl, int fd, const addr *peer)
+{
+    front *f = fl->f;
+    conn *c = calloc(1, sizeof *c);
+    if (!c || stream_open(&c->s, f->l, fd, &c->job, 0) < 0) {
+        free(c);
+        return;
+    }
+    c->f = f;
+    c->fl = fl;
+    fl->refs++;
+    c->peer = *peer;
+    c->id = f->next_id++;
+    job_init(&c->job, on_job);
+    timer_init(&c->timer, on_timeout);
+    list_push_back(&f->conns, &c->node);
+    f->nconns++;
+    f->accepted++;
+    timer_set(f->l, &c->timer, conn_listen(c)->c->header_timeout);
+    conn_enter(c, CONN_PROXY);
+    if (conn_listen(c)->c->proxy_protocol) {
+        run_proxy(c); /* read right after accept */
+    } else {
+        start_tls(c);
+    }
+}

@@ -1,0 +1,100 @@
+/* conn.h — one downstream connection: PROXY header, TLS, protocol choice, deadlines, drain, lingering close.
+ *
+ * An idle connection is this struct and nothing else: no buffers, no request. Its job runs the state; while a request is under way readiness is handed to
+ * the request and the connection only watches for the client leaving. */
+#ifndef FRONT_CONN_H
+#define FRONT_CONN_H
+
+#include "flow/req.h"
+#include "front/front.h"
+#include "http/h1_chunk.h"
+#include "http/h1_parse.h"
+#include "net/listen.h"
+#include "net/stream.h"
+
+typedef struct conn conn;
+typedef struct front_listener front_listener;
+
+struct front_listener {
+    listener ln;
+    list node;
+    front *f;
+    plan *plan;            /* reference: the plan in force, or the last one that had this listener */
+    uint32_t index;        /* in plan->listens */
+    uint32_t refs;         /* the front's list, connections */
+    bool gone;             /* not in the current plan */
+};
+
+struct front {
+    loop *l;
+    plan *plan;
+    list listeners;
+    list conns;
+    uint32_t nconns, nidle;
+    uint32_t max_connections, max_per_address;
+    uint64_t accepted, refused, next_id;
+    bool draining;
+    timer drain_timer, grace_timer;
+    void (*on_drained)(void *arg);
+    void *on_drained_arg;
+    map per_address;       /* unused unless max_per_address */
+};
+
+enum conn_state {
+    CONN_PROXY,     /* PROXY header expected */
+    CONN_TLS,       /* handshake */
+    CONN_HEAD,      /* waiting for, or reading, a request head */
+    CONN_REQUEST,   /* a request is under way */
+    CONN_DRAIN,     /* response done, its bytes still leave */
+    CONN_DISCARD,   /* the rest of an unwanted request body is read away, then HEAD */
+    CONN_LINGER,    /* our end is shut; reading away what comes so that the answer is not lost */
+};
+
+struct conn {
+    stream s;
+    list node;
+    front *f;
+    front_listener *fl;
+    job job;
+    timer timer;
+    req *r;
+    addr peer;
+    uint64_t id;
+    uint32_t requests;
+    uint8_t state;
+    bool keepalive;        /* after the current request */
+    bool chunked_out;      /* response is sent chunked */
+    bool broken;           /* response was cut: close hard */
+    bool want_drain_wake;  /* the request waits for the queue to shrink */
+    bool sent_continue;
+    bool idle;             /* counted in f->nidle */
+    bool tunnel;
+    /* request body */
+    uint8_t body;          /* enum msg_body */
+    uint8_t body_state;    /* 0 reading, 1 trailers, 2 complete */
+    int64_t left;
+    int64_t discarded;
+    h1_chunk chunk;
+    h1_scan scan;
+    uint64_t flushed_at;   /* s.bytes_out at the last progress, for the write deadline */
+    sink sink;             /* response body */
+};
+
+/* Takes fd. */
+void conn_open(front_listener *fl, int fd, const addr *peer);
+/* Closes and frees; no request may be attached. */
+void conn_close(conn *c);
+void conn_enter(conn *c, enum conn_state to);
+/* Sends the end and reads away what still comes for a moment; frees the connection in the end. */
+void conn_linger(conn *c);
+void conn_set_idle(conn *c, bool idle);
+const plan_listen *conn_listen(const conn *c);
+
+/* h1_server.c */
+void h1_server_run(conn *c);          /* states HEAD, REQUEST, DRAIN, DISCARD */
+void h1_server_timeout(conn *c);
+void h1_server_reply_400(conn *c, int err); /* before any request exists */
+
+void front_listener_unref(front_listener *fl);
+
+#endif
