@@ -64,6 +64,7 @@ struct pick_args {
 /* All groups of a worker. */
 group_set *group_set_new(loop *l, resolver *r);
 void group_set_free(group_set *s);
+loop *group_set_loop(const group_set *s);
 /* Groups for a configuration, in the order of conf->g.upstreams: existing ones are updated in place when this is called (at commit), new ones made. out[] gets references. */
 MUST_USE int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap);
 group *group_ref(group *g);

@@ -9,6 +9,8 @@
 struct req;
 typedef struct access_log access_log;
 
+/* Checks a definition (its template) without opening anything. 0, or ERR_CONF with a text in err. */
+MUST_USE int access_log_check(const struct conf_log *c, char *err, size_t errcap);
 /* One per conf log; files are opened with O_APPEND. Logs of the same path share a descriptor across generations. NULL with a text in err. */
 MUST_USE access_log *access_log_open(loop *l, const struct conf_log *c, pool *p, char *err, size_t errcap);
 void access_log_close(access_log *a);

@@ -1,0 +1,423 @@
+/* plan.c — compiles a configuration for the data path: sites by host, route tables, templates, header operations, TLS contexts. Everything
+ * a request needs is a pointer or an index afterwards. Mistakes are told with the place of the definition. */
+#include "flow/plan.h"
+
+#include "base/err.h"
+#include "flow/access_log.h"
+#include "flow/route.h"
+#include "http/headers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PLAN_BLOCK = 32768 };
+
+/* What compiling carries along. */
+struct making {
+    plan *p;
+    tmpl **hash_keys, **tls_names; /* of the upstreams */
+    char *err;
+    size_t cap;
+};
+
+static const char *label_or(str label, const char *otherwise)
+{
+    return label.n ? label.p : otherwise;
+}
+
+/* "" and absent: no template. */
+static int compile(struct making *m, str text, const char *label, const char *what, tmpl **out)
+{
+    *out = NULL;
+    if (!text.p) {
+        return 0;
+    }
+    char why[200];
+    *out = tmpl_compile(text, &m->p->pool, why, sizeof why);
+    if (!*out) {
+        snprintf(m->err, m->cap, "%s: %s: %s", label, what, why);
+        return ERR_CONF;
+    }
+    return 0;
+}
+
+static int compile_op(struct making *m, const struct conf_headerop *c, const char *label, headerop *out)
+{
+    *out = (headerop){.op = (uint8_t)c->op, .always = c->always, .name = c->name};
+    out->token = (uint16_t)token_find(c->name);
+    if (!headers_name_is_ok(c->name)) {
+        snprintf(m->err, m->cap, "%s: \"%.*s\" is not a field name", label, STR_ARG(c->name));
+        return ERR_CONF;
+    }
+    if (c->op == CONF_HEADER_REMOVE) {
+        return 0;
+    }
+    char what[96];
+    snprintf(what, sizeof what, "field %.*s", STR_ARG(c->name));
+    int rc = compile(m, c->value.p ? c->value : STR_EMPTY, label, what, &out->value);
+    if (rc == 0 && tmpl_is_constant(out->value)) {
+        str v = tmpl_constant(out->value);
+        if (!headers_value_is_ok(v)) {
+            snprintf(m->err, m->cap, "%s: %s: line breaks and control characters may not stand in a value", label, what);
+            return ERR_CONF;
+        }
+        if (v.n) {
+            out->prefix = pool_printf(&m->p->pool, "%.*s: %.*s\r\n", STR_ARG(c->name), STR_ARG(v));
+        }
+    }
+    return rc;
+}
+
+static int compile_ops(struct making *m, const struct conf_headerops *c, const char *label, headerop **out, int *n)
+{
+    *out = pool_zalloc(&m->p->pool, sizeof **out * (size_t)(c->n ? c->n : 1));
+    *n = c->n;
+    for (int i = 0; i < c->n; i++) {
+        if (compile_op(m, &c->v[i], label, &(*out)[i]) < 0) {
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+static int compile_route(struct making *m, site *s, const struct conf_route *c, route *rt)
+{
+    const char *label = label_or(c->label, "route");
+    *rt = (route){.c = c, .site = s, .hooks = (uint32_t)c->hooks, .hook_id = (int)c->hook_id};
+    rt->index = m->p->nroutes++;
+    int rc = compile(m, c->host_header, label, "host", &rt->host);
+    rc = rc ? rc : compile(m, c->reply_body, label, "reply body", &rt->reply_body);
+    rc = rc ? rc : compile(m, c->reply_location, label, "redirect", &rt->reply_location);
+    rc = rc ? rc : compile_ops(m, &c->request_headers, label, &rt->request_ops, &rt->nrequest_ops);
+    rc = rc ? rc : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
+    if (c->action == CONF_ACTION_PROXY) {
+        rt->hash_key = m->hash_keys[c->upstream];
+        rt->tls_name = m->tls_names[c->upstream];
+    }
+    return rc;
+}
+
+static int compile_trust(struct making *m, site *s)
+{
+    const struct conf_site *c = s->c;
+    s->trust = pool_alloc(&m->p->pool, sizeof *s->trust * (size_t)(c->trust.n ? c->trust.n : 1));
+    s->ntrust = c->trust.n;
+    for (int i = 0; i < c->trust.n; i++) {
+        if (cidr_parse(c->trust.v[i], &s->trust[i]) < 0) {
+            snprintf(m->err, m->cap, "%s: trust: \"%.*s\" is not a network such as 10.0.0.0/8",
+                     label_or(c->label, "site"), STR_ARG(c->trust.v[i]));
+            return ERR_CONF;
+        }
+    }
+    s->trust_token = c->trust_header.n ? (uint16_t)token_find(c->trust_header) : TOKEN_X_FORWARDED_FOR;
+    return 0;
+}
+
+static int compile_site(struct making *m, const struct conf_site *c, site *s)
+{
+    pool *p = &m->p->pool;
+    *s = (site){.c = c};
+    s->routes = pool_zalloc(p, sizeof *s->routes * (size_t)(c->routes.n ? c->routes.n : 1));
+    if (compile_trust(m, s) < 0) {
+        return ERR_CONF;
+    }
+    for (int i = 0; i < c->routes.n; i++) {
+        if (compile_route(m, s, &c->routes.v[i], &s->routes[i]) < 0) {
+            return ERR_CONF;
+        }
+    }
+    if (c->fallback >= c->routes.n) {
+        snprintf(m->err, m->cap, "%s: fallback: no such route", label_or(c->label, "site"));
+        return ERR_CONF;
+    }
+    s->fallback = c->fallback >= 0 ? &s->routes[c->fallback] : NULL;
+    s->table = route_table_new(s->routes, c->routes.n, p, m->err, m->cap);
+    return s->table ? 0 : ERR_CONF;
+}
+
+static int compile_upstreams(struct making *m)
+{
+    const struct conf_upstreams *c = &m->p->conf->g.upstreams;
+    size_t n = (size_t)(c->n ? c->n : 1);
+    m->hash_keys = pool_zalloc(&m->p->pool, sizeof *m->hash_keys * n);
+    m->tls_names = pool_zalloc(&m->p->pool, sizeof *m->tls_names * n);
+    m->p->groups = pool_zalloc(&m->p->pool, sizeof *m->p->groups * n);
+    for (int i = 0; i < c->n; i++) {
+        const char *label = label_or(c->v[i].label, "upstream");
+        if (compile(m, c->v[i].hash_key, label, "hash key", &m->hash_keys[i]) < 0 ||
+            compile(m, c->v[i].tls_name, label, "tls name", &m->tls_names[i]) < 0) {
+            return ERR_CONF;
+        }
+        if (c->v[i].balance == CONF_BALANCE_HASH && !m->hash_keys[i]) {
+            snprintf(m->err, m->cap, "%s: balance by hash needs a key such as \"$remote_addr\"", label);
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+/* ---- hosts of a listener */
+
+static str lower_dup(pool *p, str s)
+{
+    char *out = pool_alloc(p, s.n + 1);
+    for (size_t i = 0; i < s.n; i++) {
+        out[i] = (char)str_lower_char((unsigned char)s.p[i]);
+    }
+    out[s.n] = 0;
+    return str_of(out, s.n);
+}
+
+static int add_name(struct making *m, plan_listen *l, site *s, str name)
+{
+    site *before;
+    if (str_eq(name, STR("*"))) {
+        before = l->any;
+        l->any = s;
+    } else if (str_has_prefix(name, STR("*."))) {
+        before = map_put(&l->wild, lower_dup(&m->p->pool, str_from(name, 2)), s);
+    } else {
+        before = map_put(&l->exact, lower_dup(&m->p->pool, name), s);
+    }
+    if (before && before != s) {
+        snprintf(m->err, m->cap, "%s: host \"%.*s\" is taken on %.*s by the site at %s", label_or(s->c->label, "site"),
+                 STR_ARG(name), STR_ARG(l->c->address), label_or(before->c->label, "another place"));
+        return ERR_CONF;
+    }
+    return 0;
+}
+
+static void map_cleanup(void *arg)
+{
+    map_fini(arg);
+}
+
+static int compile_hosts(struct making *m, plan_listen *l)
+{
+    map_init(&l->exact);
+    map_init(&l->wild);
+    pool_on_fini(&m->p->pool, map_cleanup, &l->exact);
+    pool_on_fini(&m->p->pool, map_cleanup, &l->wild);
+    for (int i = 0; i < l->c->sites.n; i++) {
+        site *s = &m->p->sites[l->c->sites.v[i]];
+        for (int k = 0; k < s->c->names.n; k++) {
+            if (add_name(m, l, s, s->c->names.v[k]) < 0) {
+                return ERR_CONF;
+            }
+        }
+    }
+    l->def = l->c->default_site >= 0 ? &m->p->sites[l->c->default_site] : NULL;
+    return 0;
+}
+
+/* ---- TLS of a listener */
+
+static void tls_cleanup(void *arg)
+{
+    tls_server_unref(arg);
+}
+
+static int add_certs(struct making *m, plan_listen *l, const struct conf_site *c)
+{
+    for (int i = 0; i < c->certs.n; i++) {
+        const struct conf_cert *cert = &c->certs.v[i];
+        struct tls_cert_args a = {cert->cert_pem, cert->key_pem, label_or(cert->cert_file, "certificate"),
+                                  label_or(cert->key_file, "key")};
+        char why[300];
+        if (tls_server_add(l->tls, &a, c->names.v, c->names.n, why, sizeof why) < 0) {
+            snprintf(m->err, m->cap, "%s: %s", label_or(c->label, "site"), why);
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+/* A connection is made before its site is known, and TLS sessions may move between hosts: so all sites of a listener ask for client
+ * certificates in the same way or not at all. */
+static int client_policy(struct making *m, const plan_listen *l, struct tls_server_args *a)
+{
+    const struct conf_site *first = NULL;
+    for (int i = 0; i < l->c->sites.n; i++) {
+        const struct conf_site *c = m->p->sites[l->c->sites.v[i]].c;
+        if (!c->certs.n) {
+            continue;
+        }
+        if (!first) {
+            first = c;
+            a->verify_client = c->client_verify;
+            a->client_ca_pem = c->client_ca_pem.p ? c->client_ca_pem : STR_EMPTY;
+        } else if (c->client_verify != first->client_verify || !str_eq(c->client_ca_pem, first->client_ca_pem)) {
+            snprintf(m->err, m->cap, "%s: client certificates are asked for differently by the site at %s on the same listener %.*s",
+                     label_or(c->label, "site"), label_or(first->label, "another place"), STR_ARG(l->c->address));
+            return ERR_CONF;
+        }
+    }
+    if (!first) {
+        snprintf(m->err, m->cap, "listener %.*s: tls, but no site on it has a certificate", STR_ARG(l->c->address));
+        return ERR_CONF;
+    }
+    return 0;
+}
+
+static int compile_tls(struct making *m, plan_listen *l)
+{
+    const struct conf_listen *c = l->c;
+    struct tls_server_args a = {
+        .protocols = label_or(c->tls_protocols, "TLSv1.2 TLSv1.3"),
+        .ciphers = c->tls_ciphers.n ? c->tls_ciphers.p : NULL,
+        .alpn_h2 = c->http2,
+        .tickets = true,
+    };
+    if (client_policy(m, l, &a) < 0) {
+        return ERR_CONF;
+    }
+    a.id_context = pool_printf(&m->p->pool, "%.*s verify=%d", STR_ARG(c->address), a.verify_client).p;
+    l->tls = tls_server_new(&a, m->err, m->cap);
+    if (!l->tls) {
+        return ERR_CONF;
+    }
+    pool_on_fini(&m->p->pool, tls_cleanup, l->tls);
+    /* the default site's certificate is the one for clients without a known name: it goes first */
+    if (l->def && add_certs(m, l, l->def->c) < 0) {
+        return ERR_CONF;
+    }
+    for (int i = 0; i < c->sites.n; i++) {
+        const site *s = &m->p->sites[c->sites.v[i]];
+        if (s != l->def && add_certs(m, l, s->c) < 0) {
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+static int compile_listen(struct making *m, const struct conf_listen *c, plan_listen *l)
+{
+    *l = (plan_listen){.c = c};
+    int rc = compile_hosts(m, l);
+    return rc || !c->tls ? rc : compile_tls(m, l);
+}
+
+/* ---- life */
+
+static int compile_all(struct making *m)
+{
+    plan *p = m->p;
+    const struct conf_gateway *g = &p->conf->g;
+    p->sites = pool_zalloc(&p->pool, sizeof *p->sites * (size_t)(g->sites.n ? g->sites.n : 1));
+    p->listens = pool_zalloc(&p->pool, sizeof *p->listens * (size_t)(g->listens.n ? g->listens.n : 1));
+    p->logs = pool_zalloc(&p->pool, sizeof *p->logs * (size_t)(g->logs.n ? g->logs.n : 1));
+    int rc = compile_upstreams(m);
+    for (int i = 0; rc == 0 && i < g->sites.n; i++) {
+        rc = compile_site(m, &g->sites.v[i], &p->sites[i]);
+    }
+    for (int i = 0; rc == 0 && i < g->listens.n; i++) {
+        rc = compile_listen(m, &g->listens.v[i], &p->listens[i]);
+    }
+    for (int i = 0; rc == 0 && i < g->logs.n; i++) {
+        rc = access_log_check(&g->logs.v[i], m->err, m->cap);
+    }
+    return rc;
+}
+
+plan *plan_new(conf *c, uint64_t generation, char *err, size_t errcap)
+{
+    token_setup();
+    plan *p = calloc(1, sizeof *p);
+    if (!p) {
+        snprintf(err, errcap, "out of memory");
+        return NULL;
+    }
+    pool_init(&p->pool, PLAN_BLOCK);
+    p->conf = c;
+    p->refs = 1;
+    p->generation = generation;
+    struct making m = {.p = p, .err = err, .cap = errcap};
+    if (compile_all(&m) < 0) {
+        pool_fini(&p->pool);
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+static void detach(plan *p)
+{
+    for (int i = 0; i < p->conf->g.upstreams.n; i++) {
+        if (p->groups[i]) {
+            group_unref(p->groups[i]);
+            p->groups[i] = NULL;
+        }
+    }
+    for (int i = 0; i < p->conf->g.logs.n; i++) {
+        if (p->logs[i]) {
+            access_log_close(p->logs[i]);
+            p->logs[i] = NULL;
+        }
+    }
+}
+
+static int open_logs(plan *p, loop *l, char *err, size_t errcap)
+{
+    const struct conf_logs *c = &p->conf->g.logs;
+    for (int i = 0; i < c->n; i++) {
+        p->logs[i] = access_log_open(l, &c->v[i], &p->pool, err, errcap);
+        if (!p->logs[i]) {
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
+{
+    /* logs first: what can fail must not have touched the running groups */
+    int rc = open_logs(p, group_set_loop(groups), err, errcap);
+    rc = rc ? rc : group_set_apply(groups, p->conf, p->groups, err, errcap);
+    if (rc < 0) {
+        detach(p);
+        return rc;
+    }
+    for (int i = 0; i < p->conf->g.sites.n; i++) {
+        site *s = &p->sites[i];
+        for (int k = 0; k < s->c->routes.n; k++) {
+            const struct conf_route *c = s->routes[k].c;
+            s->routes[k].group = c->action == CONF_ACTION_PROXY ? p->groups[c->upstream] : NULL;
+            s->routes[k].log = c->access_log >= 0 ? p->logs[c->access_log] : NULL;
+        }
+    }
+    return 0;
+}
+
+plan *plan_ref(plan *p)
+{
+    p->refs++;
+    return p;
+}
+
+void plan_unref(plan *p)
+{
+    if (!p || --p->refs) {
+        return;
+    }
+    detach(p);
+    void (*on_free)(void *) = p->on_free;
+    void *owner = p->owner;
+    pool_fini(&p->pool);
+    free(p);
+    if (on_free) {
+        on_free(owner); /* last: it frees the conf that everything pointed into */
+    }
+}
+
+site *plan_site(const plan_listen *l, str host)
+{
+    site *s = l->exact.n && host.n ? map_get(&l->exact, host) : NULL;
+    for (size_t dot = 0; !s && l->wild.n && dot < host.n;) {
+        dot = str_find(host, '.', dot) + 1;
+        s = dot < host.n ? map_get(&l->wild, str_from(host, dot)) : NULL;
+    }
+    if (!s) {
+        s = l->any ? l->any : l->def;
+    }
+    return s;
+}
