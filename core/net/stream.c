@@ -130,6 +130,9 @@ void stream_move(stream *to, stream *from)
     }
     *to = *from;
     to->user = NULL;
+    if (to->ops->moved) {
+        to->ops->moved(to);
+    }
     if (watch(to) < 0) {
         to->flags = (uint16_t)((to->flags & ~STREAM_EVENT) | STREAM_DEAD);
     }
@@ -194,7 +197,7 @@ static int make_room(stream *s)
 
 ssize_t stream_fill(stream *s, size_t max_buffered)
 {
-    if (!(s->flags & STREAM_READABLE) || s->pause || (s->flags & (STREAM_EOF | STREAM_DEAD | STREAM_CONNECTING))) {
+    if (!(s->flags & (STREAM_READABLE | STREAM_BUFFERED)) || s->pause || (s->flags & (STREAM_EOF | STREAM_DEAD | STREAM_CONNECTING))) {
         if (s->flags & STREAM_DEAD) {
             return ERR_RESET;
         }
@@ -371,7 +374,7 @@ void stream_resume(stream *s, unsigned reason)
         return;
     }
     s->pause &= (uint8_t)~reason;
-    if (!s->pause && s->user && ((s->flags & STREAM_READABLE) || s->in_at < s->in_end)) {
+    if (!s->pause && s->user && ((s->flags & (STREAM_READABLE | STREAM_BUFFERED)) || s->in_at < s->in_end)) {
         job_wake(s->l, s->user);
     }
 }

@@ -33,6 +33,7 @@ enum {
     STREAM_WANT_WRITE = 256, /* wake once when writable, though `out` may be empty */
     STREAM_PROBE = 512,   /* a short read does not mean drained; the owner's to set and clear */
     STREAM_SHUT = 1024,   /* our end was sent */
+    STREAM_BUFFERED = 2048, /* the ops hold bytes a read can give although the socket is drained */
 };
 
 /* Why reading is paused; reading goes on when all bits are clear. */
@@ -51,6 +52,8 @@ struct stream_ops {
     ssize_t (*send_file)(stream *s, int fd, int64_t *off, size_t n, bool more);
     /* Sends the end (close_notify / shutdown). 0, ERR_AGAIN, < 0. */
     int (*shut)(stream *s);
+    /* The struct lives elsewhere now; may be NULL. */
+    void (*moved)(stream *s);
     void (*fini)(stream *s);
 };
 

@@ -1,0 +1,55 @@
+/* ctx_impl.h — bodies of the contexts, for the files of tls/ only.
+ *
+ * One SSL_CTX serves all names of a listener. It holds the default certificates; a handshake whose name maps to another set gets that set's
+ * certificates loaded into its SSL object, which is a few reference counts, not another context per site. */
+#ifndef TLS_CTX_IMPL_H
+#define TLS_CTX_IMPL_H
+
+#include "base/map.h"
+#include "tls/ctx.h"
+
+#include <openssl/ssl.h>
+
+enum { TLS_SET_MAX = 4, TLS_ID_SIZE = 32, TLS_NAME_MAX = 255 };
+
+/* A leaf, its chain and its key. */
+struct tls_cert {
+    X509 *leaf;
+    EVP_PKEY *key;
+    STACK_OF(X509) *chain; /* without the leaf; NULL: none */
+};
+
+/* The certificates of one name, at most one per key type. */
+struct tls_set {
+    struct tls_set *next;
+    struct tls_cert *cert[TLS_SET_MAX]; /* borrowed from the server's list */
+    int n;
+    bool is_default;
+    unsigned char id[TLS_ID_SIZE]; /* session id context: no resumption across names */
+    char *name;                    /* lower case; "*.example.com" is kept as ".example.com" */
+};
+
+struct tls_server {
+    unsigned refs;
+    SSL_CTX *ssl;
+    bool tickets, alpn_h2, reject_unknown;
+    char *id_context;
+    map names, wildcards; /* → struct tls_set */
+    struct tls_set *sets; /* all of them */
+    struct tls_set *fallback;
+    struct tls_cert **certs;
+    size_t ncerts;
+};
+
+struct tls_client {
+    unsigned refs;
+    SSL_CTX *ssl;
+    bool verify;
+};
+
+/* The set for a lower-case name; NULL: unknown. */
+struct tls_set *tls_server_find(const tls_server *t, str name);
+/* The last OpenSSL reason (static text); empties the error queue. */
+const char *tls_reason(void);
+
+#endif
