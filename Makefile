@@ -204,7 +204,7 @@ fuzz-smoke: fuzz-build  ## each fuzzer for FUZZ_SECONDS
 	@for t in $(FUZZERS); do $(MAKE) --no-print-directory fuzz TARGET=$$t || exit 1; done
 
 fuzz-replay:  ## the corpora through the ASan build, without clang
-	@$(MAKE) --no-print-directory BUILD=build/asan $(FUZZERS:%=build/asan/replay/%)
+	@test -z "$(FUZZERS)" || $(MAKE) --no-print-directory BUILD=build/asan $(FUZZERS:%=build/asan/replay/%)
 	@for t in $(FUZZERS); do build/asan/replay/$$t fuzz/corpus/$$t || exit 1; done
 
 ifeq ($(FLAVOUR),fuzz)
