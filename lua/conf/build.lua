@@ -1,0 +1,377 @@
+--- From checked declarations to the model: one plain table with exactly the fields of core/conf/fields.def, already inherited and in
+--- plain units. A field that nobody wrote is left out; the core knows its default.
+local check = require "conf.check"
+local schema = require "conf.schema"
+local inherit = require "conf.inherit"
+local routes = require "conf.routes"
+local route_model = require "conf.route_model"
+local upstream_model = require "conf.upstream_model"
+local listeners = require "conf.listeners"
+local policies = require "conf.policies"
+local special = require "conf.special"
+
+local M = {}
+
+local Build = {}
+Build.__index = Build
+
+local function mark_used_by_name(c)
+  --- t.upstream() options of policies arrive as names: the policy's schema asks for the handle.
+  function c:upstream_by_name(name)
+    local d = type(name) == "string" and self.loader.upstreams[name]
+    if d then
+      d.used = true
+      return d.handle
+    end
+    return nil
+  end
+end
+
+--- Upstreams: checked and numbered first, because everything refers to them.
+function Build:check_upstreams()
+  local c = self.c
+  for i, d in ipairs(c.loader.upstreams) do
+    d.handle.index = i - 1
+    c.crumbs = { c.loader:title(d) }
+    d.options = check.declaration(c, d, schema.upstream)
+  end
+  for _, d in ipairs(c.loader.caches) do
+    c:report(d.at, "cache is not available in this build", { hint = "remove it" })
+  end
+  c.crumbs = {}
+end
+
+function Build:build_upstreams()
+  local c, out = self.c, {}
+  for i, d in ipairs(c.loader.upstreams) do
+    c.crumbs = { c.loader:title(d) }
+    out[i] = upstream_model.build(c, d, d.options or {})
+    if not d.used then
+      c:report(d.at, ("%s is used by nobody"):format(c.loader:title(d)), { level = "warn" })
+    end
+  end
+  for _, d in ipairs(c.implicit) do
+    d.options = upstream_model.of_url(d.url)
+    out[#out + 1] = upstream_model.build(c, d, d.options)
+  end
+  c.crumbs = {}
+  self.model.upstreams = out
+end
+
+--- Implicit groups get their numbers when the last declaration has been checked.
+function Build:number_implicit()
+  local n = #self.c.loader.upstreams
+  for i, d in ipairs(self.c.implicit) do
+    d.handle.index = n + i - 1
+  end
+end
+
+local gateway_fields = {
+  user = "user", group = "group", pid = "pid", temp_dir = "temp_dir", shutdown = "shutdown_timeout", probation = "probation",
+  watch = "watch", server_header = "server_header",
+}
+
+local gateway_groups = {
+  admin = { socket = "admin_socket" },
+  limits = { connections = "max_connections", per_address = "max_connections_per_address" },
+  scripts = { cpu = "hook_cpu", memory = "hook_memory", watchdog = "watchdog" },
+  log = { level = "error_level" },
+}
+
+function Build:gateway()
+  local c, g = self.c, self.model
+  local d = c.loader.gateway
+  if not d then
+    self.options = {}
+    return
+  end
+  c.crumbs = { "gateway" }
+  local o = check.declaration(c, d, schema.gateway, "g")
+  c.crumbs = {}
+  self.options = o
+  for option, name in pairs(gateway_fields) do
+    g[name] = o[option]
+  end
+  for group, fields in pairs(gateway_groups) do
+    for option, name in pairs(fields) do
+      g[name] = o[group] and o[group][option] or g[name]
+    end
+  end
+  g.workers = type(o.workers) == "number" and o.workers or nil
+  g.resolver = o.resolver and table.concat(o.resolver, ",")
+  if o.log and o.log.error and o.log.error ~= "-" then
+    g.error_log = o.log.error
+  end
+  self:dicts(o.shared)
+end
+
+function Build:dicts(shared)
+  local list = {}
+  for name, size in pairs(shared or {}) do
+    list[#list + 1] = { name = name, size = size }
+  end
+  table.sort(list, function(a, b)
+    return a.name < b.name
+  end)
+  self.model.dicts = list[1] and list or nil
+end
+
+--- Index of an access log, the same for the same path and format. nil: no log.
+function Build:access_log(log)
+  local access = log and log.access
+  if access == false then
+    return nil
+  end
+  local path, format = access and access.path or "-", access and access.format or "json"
+  local template = format == "combined" and schema.combined or format ~= "json" and format or nil
+  local key = path .. "\0" .. (template or "")
+  if not self.logs[key] then
+    table.insert(self.model.logs, { path = path, format = template and "template" or "json", template = template })
+    self.logs[key] = #self.model.logs
+  end
+  return self.logs[key] - 1
+end
+
+local function valid_host(name)
+  return name == "*" or name:match("^%*%.[%w%-_.]+$") or name:match("^[%w%-_.]+$") or name:match("^%[[%x:.]+%]$")
+end
+
+--- Host names of a site in lower case.
+function Build:site_names(d)
+  local c, names = self.c, {}
+  local given = type(d.name) == "table" and not c:is_decl(d.name) and d.name or { d.name }
+  for i, name in ipairs(given) do
+    local at = given == d.name and { holder = given, key = i } or d.arg
+    if type(name) ~= "string" or not valid_host(name) then
+      local shown = type(name) == "string" and ("%q"):format(name) or "a " .. type(name)
+      c:report(at, ('a site needs host names such as "app.example.com", "*.example.com" or "*", got %s'):format(shown),
+        { hint = type(name) == "string" and name:find("[:/]") and "ports belong in listen" or nil })
+    else
+      names[#names + 1] = name:lower():gsub("%.$", "")
+    end
+  end
+  if #given == 0 then
+    c:report(d.arg, "a site needs at least one host name")
+  end
+  return names
+end
+
+--- A PEM file; `t[key]` is its path. nil after a report.
+local function install_pem_reader(c)
+  function c:read_pem(t, key, at)
+    local bytes, err = self.loader:read(t[key], "")
+    if not bytes then
+      return self:report(at or (self.raw[t] and self.raw[t][key] ~= nil and { holder = self.raw[t], key = key }) or t.at, err)
+    elseif not bytes:find("-----BEGIN", 1, true) then
+      return self:report(at or { holder = self.raw[t], key = key }, ("'%s' is no PEM file"):format(t[key]))
+    end
+    return bytes
+  end
+end
+
+local function tls_check()
+  local ok, core = pcall(require, "moongate.core")
+  return ok and type(core) == "table" and core.tls_check or nil
+end
+
+function Build:certs(site, names)
+  local c, certs = self.c, {}
+  local judge = tls_check()
+  for _, pair in ipairs(site.tls) do
+    local cert, key = nil, nil
+    if pair.cert then
+      cert, key = c:read_pem(pair, "cert"), c:read_pem(pair, "key")
+    end
+    if cert and key then
+      for _, host in ipairs(judge and names or {}) do
+        local ok, err = judge(cert, key, host)
+        if not ok then
+          c:report(pair.at, err or ("the certificate does not fit '%s'"):format(host))
+          break
+        end
+      end
+      certs[#certs + 1] = { cert_pem = cert, key_pem = key, cert_file = pair.cert, key_file = pair.key }
+    end
+    if pair.client_ca then
+      site.model.client_ca_pem = c:read_pem(pair, "client_ca")
+    end
+    site.model.client_verify = pair.client_verify or pair.client_ca and "on" or site.model.client_verify
+  end
+  site.model.certs = certs[1] and certs or nil
+end
+
+--- The model's id of the hooks of a route; the same list of scopes always gives the same id.
+function Build:hooks_of(scopes)
+  local parts = {}
+  for i, scope in ipairs(scopes) do
+    parts[i] = tostring(#scope.list > 0 and scope.id or 0) .. (scope.use_off and "u" or "") .. (scope.on_off and "o" or "")
+  end
+  local key = table.concat(parts, ",")
+  local known = self.hook_ids[key]
+  if not known then
+    local hooks, mask = policies.compose(scopes)
+    known = { mask = mask }
+    if hooks then
+      known.id = #self.hooks + 1
+      self.hooks[known.id] = hooks
+    end
+    self.hook_ids[key] = known
+  end
+  return known.id, known.mask
+end
+
+function Build:scope(options)
+  self.scopes = self.scopes + 1
+  return {
+    id = self.scopes, list = policies.of_scope(self.c, options), use_off = options.use == false, on_off = options.on == false,
+  }
+end
+
+--- One route: pattern, options that hold, hooks.
+function Build:route(site, d, options, scope, pattern)
+  local c = self.c
+  local r = {
+    match = pattern.match, pattern = pattern.pattern, border = pattern.border, caseless = pattern.caseless,
+    order = #site.model.routes, label = ("%s:%d"):format(d.at.file, d.at.line),
+  }
+  local id, mask = self:hooks_of({ self.gateway_scope, site.scope, scope })
+  if id then
+    r.hooks, r.hook_id = mask, id
+  end
+  local effective = inherit.effective(schema.route, { self.options, site.options, options })
+  effective.methods, effective.when, effective.strip_prefix = options.methods, options.when, options.strip_prefix
+  effective.slash_redirect = options.slash_redirect
+  r.access_log = self:access_log(effective.log)
+  route_model.fill(c, r, effective, d)
+  table.insert(site.model.routes, r)
+  return r
+end
+
+--- Checks the route declarations of a site; the ones whose pattern is understood come back.
+function Build:check_routes(site)
+  local c, list = self.c, {}
+  for _, d in ipairs(site.options) do
+    d.owner = d.owner or site.decl
+    c.crumbs = { c.loader:title(site.decl), c.loader:title(d) }
+    local pattern, err, hint = routes.parse(d.name)
+    if not pattern and not c:is_decl(d.name) then
+      c:report(d.arg, err, { hint = hint })
+    end
+    local options = check.declaration(c, d, schema.route, "r")
+    if pattern then
+      list[#list + 1] = { decl = d, pattern = pattern, options = options, crumbs = c.crumbs }
+    end
+  end
+  c.crumbs = { c.loader:title(site.decl) }
+  routes.report_ties(c, list)
+  return list
+end
+
+local function is_catch_all(r)
+  return r.pattern.match == "prefix" and r.pattern.pattern == "/" and not r.options.methods and not r.options.when
+end
+
+function Build:site_routes(site)
+  local c, model = self.c, site.model
+  local catch_all
+  for _, item in ipairs(site.routes) do
+    c.crumbs = item.crumbs
+    self:route(site, item.decl, item.options, self:scope(item.options), item.pattern)
+    catch_all = catch_all or is_catch_all(item) and #model.routes
+  end
+  c.crumbs = { c.loader:title(site.decl) }
+  local o = site.options
+  local answers = o.proxy or o.redirect or o.reply
+  if not catch_all and (answers or #model.routes == 0 and (o.on or o.use)) then
+    self:route(site, site.decl, {}, { id = 0, list = {} }, { match = "prefix", pattern = "/", border = false })
+    catch_all = #model.routes
+  elseif #model.routes == 0 and #site.options == 0 then
+    c:report(site.decl.at, ("%s has no route and no target"):format(c.loader:title(site.decl)), { hint = "add proxy, redirect, reply or a route" })
+  end
+  model.fallback = catch_all and catch_all - 1 or nil
+end
+
+function Build:trust(model, trust)
+  if not trust then
+    return
+  end
+  model.trust = {}
+  for i, network in ipairs(trust) do
+    model.trust[i] = network
+  end
+  model.trust_header = trust.header or "X-Forwarded-For"
+  model.trust_recursive = trust.recursive
+end
+
+--- First pass over a site: everything is checked, nothing is built.
+function Build:check_site(d)
+  local c = self.c
+  c.crumbs = { c.loader:title(d) }
+  local site = { decl = d, names = self:site_names(d) }
+  site.options = check.declaration(c, d, schema.site, "s")
+  site.tls = site.options.tls or nil
+  site.routes = self:check_routes(site)
+  c.crumbs = {}
+  return site
+end
+
+--- Second pass: upstreams have their numbers now.
+function Build:build_site(site)
+  local c = self.c
+  c.crumbs = { c.loader:title(site.decl) }
+  site.model = { names = site.names, label = site.names[1], routes = {} }
+  site.scope = self:scope(site.options)
+  site.effective = inherit.effective(schema.site, { self.options, site.options })
+  site.http_redirect = site.effective.http_redirect
+  site.redirect_log = self:access_log(site.effective.log)
+  self:trust(site.model, site.effective.trust)
+  if site.tls then
+    self:certs(site, site.names)
+  end
+  self:site_routes(site)
+  table.insert(self.model.sites, site.model)
+  site.index = #self.model.sites - 1
+  c.crumbs = {}
+end
+
+function Build:strays()
+  for _, d in ipairs(self.c.loader.routes) do
+    if not d.owner then
+      self.c:report(d.at, ("%s is in no site"):format(self.c.loader:title(d)), { level = "warn" })
+    end
+  end
+  if #self.c.loader.sites == 0 and self.c.diags.errors == 0 then
+    self.c:report({ file = self.c.loader.main, line = 0 }, "no site is declared", { hint = 'write site "*" { proxy = "http://127.0.0.1:3000" }' })
+  end
+end
+
+--- Builds the model from the evaluated declarations. Errors are in loader.diags.
+---@param loader table
+---@return table model  { gateway = …, hooks = … }
+function M.build(loader)
+  local c = check.new(loader)
+  mark_used_by_name(c)
+  install_pem_reader(c)
+  local self = setmetatable({
+    c = c, model = { listens = {}, sites = {}, logs = {} }, logs = {}, hooks = {}, hook_ids = {}, scopes = 0,
+  }, Build)
+  self:check_upstreams()
+  self:gateway()
+  local sites = {}
+  for i, d in ipairs(loader.sites) do
+    sites[i] = self:check_site(d)
+  end
+  self:number_implicit()
+  self.gateway_scope = self:scope(self.options)
+  for _, site in ipairs(sites) do
+    self:build_site(site)
+  end
+  self:build_upstreams()
+  listeners.plan(c, self.model, sites, self.options)
+  self:strays()
+  return { gateway = self.model, hooks = self.hooks }
+end
+
+M.is_network = special.is_network
+
+return M

@@ -1,0 +1,104 @@
+--- Loads a configuration: file or command-line arguments in, model and diagnostics out. See docs/config.md for the dialect and
+--- core/conf/fields.def for the model.
+local diag = require "conf.diag"
+
+local M = {}
+
+local function default_reader(path)
+  local f, err = io.open(path, "rb")
+  if not f then
+    return nil, err
+  end
+  local bytes, read_err = f:read("*a")
+  f:close()
+  return bytes, read_err
+end
+
+--- Files that a wildcard names, sorted; through glob(3), because Lua cannot list a folder.
+local function default_glob(pattern)
+  local ffi = require "ffi"
+  pcall(ffi.cdef, [[
+    typedef struct { size_t gl_pathc; char **gl_pathv; size_t gl_offs; int gl_flags; void *gl_fn[5]; } moongate_glob_t;
+    int glob(const char *pattern, int flags, void *errfunc, moongate_glob_t *pglob);
+    void globfree(moongate_glob_t *pglob);
+  ]])
+  local found, names = ffi.new("moongate_glob_t"), {}
+  if ffi.C.glob(pattern, 0, nil, found) == 0 then
+    for i = 0, tonumber(found.gl_pathc) - 1 do
+      names[#names + 1] = ffi.string(found.gl_pathv[i])
+    end
+  end
+  ffi.C.globfree(found)
+  return names
+end
+
+--- Who reads files here, for messages.
+local function default_user()
+  local ffi = require "ffi"
+  pcall(ffi.cdef, "unsigned int geteuid(void);")
+  local uid = tonumber(ffi.C.geteuid())
+  return uid == 0 and "root" or os.getenv("USER") or ("with uid %d"):format(uid)
+end
+
+--- Policies by name, the way `require` finds modules: scripts/ is on package.path.
+local function default_policies(name)
+  local ok, module = pcall(require, name)
+  if ok and type(module) == "table" then
+    return module
+  elseif ok then
+    return nil, ("policy '%s': the module returns %s, not a policy"):format(name, type(module))
+  elseif tostring(module):find("module '" .. name .. "' not found", 1, true) then
+    return nil, ("there is no policy '%s' (scripts/%s.lua)"):format(name, name)
+  end
+  return nil, ("policy '%s' cannot be loaded: %s"):format(name, tostring(module))
+end
+
+---@class conf.LoadOptions
+---@field path string|nil        file; its folder is where relative paths begin
+---@field text string|nil        text instead of the file's
+---@field prefix string|nil      folder for relative names of the file itself
+---@field reader? fun(path: string): string|nil, string|nil
+---@field glob? fun(pattern: string): string[]|nil, string|nil
+---@field env? fun(name: string): string|nil
+---@field policies? fun(name: string, at: table): table|nil, string|nil
+---@field user? fun(): string
+---@field run_args string[]|nil  `HOST=URL` arguments of `moongate run`
+
+--- Loads a configuration.
+---@param opts conf.LoadOptions
+---@return boolean ok, table|nil model, conf.Diag[] diags, table extras
+function M.load(opts)
+  local diags = diag.new()
+  local path, text = opts.path, opts.text
+  if opts.run_args then
+    local err
+    text, err = require("cli.run").expand(opts.run_args)
+    path = path or "command-line.lua"
+    if not text then
+      diags:add("error", { file = "command line" }, err)
+      return false, nil, diags:finish(), {}
+    end
+  end
+  if opts.prefix and path:sub(1, 1) ~= "/" and opts.prefix ~= "" then
+    path = opts.prefix:gsub("/*$", "/") .. path
+  end
+  local loader = require("conf.native").evaluate({
+    path = path, text = text, reader = opts.reader or default_reader, glob = opts.glob or default_glob,
+    env = opts.env or os.getenv, policies = opts.policies or default_policies, user = opts.user or default_user,
+    moongate = function()
+      return require "moongate"
+    end,
+  }, diags)
+  local model
+  if diags.errors == 0 or loader.gateway or #loader.sites > 0 then
+    model = require("conf.build").build(loader)
+  end
+  loader.sealed = true
+  local ok = diags.errors == 0
+  return ok, ok and model or nil, diags:finish(), { sources = diags.sources }
+end
+
+M.format = diag.format
+M.report = diag.report
+
+return M

@@ -1,0 +1,242 @@
+--- The one schema of the native dialect: every option with its type, the declarations it may stand in and one line of documentation.
+--- Checking (check.lua), inheritance (inherit.lua), JSON Schema, LuaLS stubs and the reference (describe.lua) read it. Defaults are not
+--- here: an option that is not written is not in the model, and core/conf/fields.def says what that means.
+local t = require "conf.types"
+local special = require "conf.special"
+
+local M = {}
+
+local field, record, list, map = t.field, t.record, t.list, t.map
+
+local header_value = special.header_value
+
+--- { set = {}, add = {}, remove = {}, default = {} } for one direction.
+local function header_ops(what)
+  return record {
+    field("set", map(special.header_name, header_value:off(), "from names to values"):off(), what .. ": replaces what is there"),
+    field("add", map(special.header_name, header_value:off(), "from names to values"):off(), what .. ": stands beside what is there"),
+    field("default", map(special.header_name, header_value:off(), "from names to values"):off(), what .. ": only when there is none"),
+    field("remove", list(special.header_name, true):off(), what .. ": names to take out"),
+  }:off()
+end
+
+local timeouts = record {
+  field("connect", t.duration, "until the upstream accepts a connection"),
+  field("send", t.duration, "between two writes to the upstream"),
+  field("read", t.duration, "between two reads from the upstream"),
+  field("total", t.duration:off(), "the whole exchange with the upstream, retries included"),
+  field("idle", t.duration, "a client connection between two requests", "gs"),
+}
+
+local client = record {
+  field("header", t.duration, "until a request head is complete, and the TLS handshake", "gs"),
+  field("body", t.duration, "between two reads of a request body"),
+  field("send", t.duration, "between two writes to the client"),
+  field("requests", t.integer(1), "requests on one connection", "gs"),
+  field("head", t.size, "request line and header fields together, else 431", "gs"),
+  field("target", t.size, "request target, else 414", "gs"),
+  field("fields", t.integer(1), "number of header fields, else 431", "gs"),
+  field("underscores", t.boolean, "false drops fields with an underscore in the name", "gs"),
+  field("invalid", t.enum("reject", "drop"), "what happens to a field with an invalid name: 400, or only the field is dropped", "gs"),
+  field("merge_slashes", t.boolean, "routes see repeated slashes as one", "gs"),
+}
+
+local buffer = record {
+  field("head", t.size, "the longest response head"),
+  field("size", t.size, "size of one buffer; size times count is what stays in memory"),
+  field("count", t.integer(1), "number of buffers"),
+  field("memory", t.size, "bytes of a response kept in memory for a slow client; instead of size and count"),
+  field("file", t.size:off(), "bytes of a response kept in a temporary file after that"),
+  field("hold", t.boolean, "also hold small pieces back until memory fills or the response ends"),
+}
+
+local buffer_request = record {
+  field("memory", t.size, "bytes kept in memory, the rest goes to a temporary file"),
+}
+
+local retry = record {
+  field("tries", t.integer(1, 20), "attempts in all"),
+  field("on", list(special.retry_reason), 'what beside a failed connection is repeated: "timeout", "non_idempotent", or statuses'),
+}
+
+local access_log = record {
+  field("path", special.log_path, 'file, or "-" for standard output'),
+  field("format", t.template, '"json", "combined", or a line with $variables'),
+}
+
+local log = record {
+  field("access", access_log:short(special.log_path, special.log_from_path):off(), "access log: a path, a table, or false"),
+  field("error", special.log_path, "error log", "g"),
+  field("level", t.enum("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"), "lowest level in the error log", "g"),
+}
+
+local hooks = record {
+  field("rewrite", special.hook, "after the route is known: function(req, ctx)"),
+  field("access", special.hook, "allow, deny, limit: function(req, ctx)"),
+  field("balance", special.hook, "for each attempt: function(attempt, ctx)"),
+  field("header", special.hook, "on the response head: function(req, res, ctx)"),
+  field("body", special.hook, "on each piece of the response: function(req, chunk, last, ctx)"),
+  field("log", special.hook, "after the answer: function(req, res, ctx)"),
+}
+
+local matches = map(t.string, special.match_value, "from names to values")
+
+local when = record {
+  field("header", matches, "request header fields"),
+  field("query", matches, "query arguments"),
+  field("cookie", matches, "cookies"),
+}
+
+local redirect = record {
+  field("to", t.template, "target, $variables allowed"),
+  field("status", special.redirect_status, "301, 302, 303, 307 or 308; 302 when not written"),
+}
+
+local reply = record {
+  field("status", t.integer(200, 599), "200 when not written"),
+  field("body", t.template, "text, $variables allowed"),
+  field("type", t.string, "Content-Type; text/plain when not written"),
+  field("headers", map(special.header_name, header_value, "from names to values"), "more header fields"),
+}
+
+local trust = record({
+  field("header", special.trust_header, 'where the address stands: "X-Forwarded-For", "X-Real-IP", "Forwarded", "proxy_protocol"'),
+  field("recursive", t.boolean, "skip trusted addresses from the right"),
+}, special.network)
+
+local tls = record {
+  field("cert", t.path, "certificate chain, PEM"),
+  field("key", t.path, "private key, PEM"),
+  field("client_ca", t.path, "authorities of client certificates, PEM"),
+  field("client_verify", t.enum("off", "optional", "on"), "whether clients must show a certificate"),
+  field("protocols", list(t.enum("TLSv1.2", "TLSv1.3"), true), "protocol versions"),
+  field("ciphers", t.string, "TLS 1.2 cipher list in OpenSSL's notation"),
+}
+
+--- Options that gateway, site and route share. Written on the outer one they hold for the inner ones.
+local shared = {
+  field("proxy", special.proxy, "where requests go: an upstream, its name, or a URL", "sr"),
+  field("redirect", redirect:short(t.template, special.redirect_from_string), "answers with a redirect", "sr"),
+  field("reply", reply, "answers from here", "sr"),
+  field("host", t.template, 'Host sent upstream; the client\'s when not written', "gsr"),
+  field("timeouts", timeouts, "towards the upstream", "gsr"),
+  field("client", client, "limits towards the client", "gsr"),
+  field("body_limit", t.size:off(), "request body, else 413; false: none", "gsr"),
+  field("buffer", buffer:on(), "buffering of responses", "gsr"),
+  field("buffer_request", buffer_request:on(), "asks the upstream only when the whole request body is here", "gsr"),
+  field("retry", retry:off(), "further attempts; false: none", "gsr"),
+  field("http", t.enum("1.0", "1.1"), "HTTP version towards the upstream", "gsr"),
+  field("websocket", record { field("idle", t.duration, "closes a silent tunnel") }:on(), "upgrades to WebSocket", "gsr"),
+  field("headers", header_ops("response header"), "changes the response header", "gsr"),
+  field("request_headers", header_ops("request header"), "changes the header sent upstream", "gsr"),
+  field("security", t.enum("strict"):off(), "header fields that make browsers careful", "gsr"),
+  field("forwarded", t.boolean, "X-Real-IP and X-Forwarded-For, -Proto, -Host", "gsr"),
+  field("via", t.boolean, "adds Via", "gsr"),
+  field("rewrite_location", t.boolean, "maps a Location that names the upstream back", "gsr"),
+  field("cache", t.later("cache"), "stores responses", "gsr"),
+  field("log", log, "logs", "gsr"),
+  field("use", list(special.policy):off(), "policies, in this order; false: none of the outer ones", "gsr"),
+  field("on", hooks:off(), "inline hooks, after the policies", "gsr"),
+}
+
+--- Options of gateway and site: what is decided before a route is known.
+local outer = {
+  field("listen", list(special.listen, true), 'addresses: ":8080", "127.0.0.1:8443 tls", "unix:/run/x.sock", ":81 proxy_protocol"', "gs"),
+  field("trust", trust:off(), "networks whose forwarded headers are believed", "gs"),
+  field("http_redirect", t.boolean, "a TLS site answers plain HTTP with a redirect", "gs"),
+}
+
+local function concat(...)
+  local out = {}
+  for _, fields in ipairs { ... } do
+    for _, f in ipairs(fields) do
+      out[#out + 1] = f
+    end
+  end
+  return out
+end
+
+M.gateway = record(concat({
+  field("workers", t.one_of('"auto" or a number', { "string", t.enum("auto") }, { "number", t.integer(1, 1024) }), "worker processes"),
+  field("user", t.string, "user the workers run as when started as root"),
+  field("group", t.string, "group the workers run as"),
+  field("pid", t.path, "pid file"),
+  field("temp_dir", t.path, "where bodies are spilled"),
+  field("resolver", list(t.string, true), "DNS servers"),
+  field("shutdown", t.duration, "how long a graceful stop waits"),
+  field("admin", record {
+    field("socket", t.path, "unix socket of the admin interface"),
+    field("listen", t.later("admin.listen"), "TCP address of the admin interface"),
+  }, "admin interface"),
+  field("limits", record {
+    field("connections", t.integer(1):off(), "client connections per worker"),
+    field("per_address", t.integer(1):off(), "client connections per address and worker"),
+  }, "bounds of a worker"),
+  field("scripts", record {
+    field("cpu", t.duration, "CPU time of one hook call"),
+    field("memory", t.size, "memory of a worker's Lua state"),
+    field("watchdog", t.duration, "a worker stuck in a hook this long is replaced"),
+  }, "bounds of hooks"),
+  field("probation", t.duration, "how long the previous generation stays warm after a reload"),
+  field("watch", t.boolean, "reload when a file of the configuration changes"),
+  field("server_header", t.boolean, "send a Server field"),
+  field("shared", map(t.string, t.size, "from names to sizes"), 'shared dictionaries: { sessions = "4m" }'),
+}, outer, shared))
+
+M.site = record(concat({
+  field("tls", special.tls(tls), "certificate: a folder with fullchain.pem and privkey.pem, { cert =, key = }, or a list of them"),
+}, outer, shared), special.route)
+
+M.route = record(concat({
+  field("methods", list(special.method, true), "only these methods"),
+  field("when", when, "only requests with these header fields, query arguments, cookies"),
+  field("strip_prefix", t.boolean, "takes the route's prefix off the path before it goes upstream"),
+  field("slash_redirect", t.boolean, 'answers "/x" of a route "/x/*" with a redirect to "/x/"'),
+}, shared))
+
+M.upstream = record({
+  field("balance", t.enum("round_robin", "least_conn", "random_two", "hash"), "how a peer is chosen"),
+  field("hash", t.template, 'what is hashed when balance = "hash": "$remote_addr"'),
+  field("keepalive", record {
+    field("idle", t.integer(0), "idle connections per worker"),
+    field("requests", t.integer(1), "requests on one connection"),
+    field("timeout", t.duration, "closes an idle connection"),
+  }:off(), "connections kept for reuse; false: none"),
+  field("health", record {
+    field("passive", record {
+      field("fails", t.integer(1), "failures within the window that take a peer out"),
+      field("window", t.duration, "failures are counted in it, and a peer stays out that long"),
+      field("panic", t.integer(0, 100), "percent of the peers that may be out at once"),
+    }:off(), "what failures of real requests mean; false: nothing"),
+    field("active", t.later("health.active"), "probes"),
+  }, "which peers are used"),
+  field("retry_budget", t.integer(1, 100):off(), "retries as percent of requests; false: no limit"),
+  field("tls", record {
+    field("verify", t.boolean, "verify the certificate"),
+    field("name", t.template, "SNI and name in the certificate; the Host sent when not written"),
+    field("ca", t.path, "authorities, PEM; the system's when not written"),
+    field("cert", t.path, "client certificate, PEM"),
+    field("key", t.path, "its key, PEM"),
+  }:on(), "TLS to the peers"),
+}, special.peer(record({
+  field("weight", t.integer(1, 65535), "share of the requests"),
+  field("backup", t.boolean, "only when no other is usable"),
+  field("down", t.boolean, "never"),
+  field("max_conns", t.integer(0), "requests at once per worker; 0: no limit"),
+  field("fails", t.integer(0), "instead of health.passive.fails"),
+  field("window", t.duration, "instead of health.passive.window"),
+}, t.string)))
+
+--- Header fields of `security = "strict"`: sent on every answer, error pages too, unless the upstream sent its own.
+M.strict = {
+  { "Strict-Transport-Security", "max-age=31536000; includeSubDomains" },
+  { "X-Content-Type-Options", "nosniff" },
+  { "X-Frame-Options", "SAMEORIGIN" },
+  { "Referrer-Policy", "strict-origin-when-cross-origin" },
+  { "Permissions-Policy", "camera=(), microphone=(), geolocation=()" },
+}
+
+--- Line of the access log format "combined".
+M.combined = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
+
+return M

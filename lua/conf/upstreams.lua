@@ -1,0 +1,59 @@
+--- Addresses of upstreams as text: "http://127.0.0.1:3000/base", "127.0.0.1:3000", "unix:/run/app.sock".
+local M = {}
+
+local default_port = { http = "80", https = "443" }
+
+--- Host and port of "host:port", "[::1]:80", "host"; nil when it is none of these.
+local function authority(text, port)
+  local host, explicit = text:match("^(%[[%x:%.%%]+%]):?(%d*)$")
+  if not host then
+    host, explicit = text:match("^([%w%-%._]+):?(%d*)$")
+  end
+  if not host then
+    return nil
+  end
+  local n = explicit ~= "" and explicit or port
+  if not n or tonumber(n) > 65535 then
+    return nil
+  end
+  return host .. ":" .. n
+end
+
+---@class conf.Url
+---@field tls boolean
+---@field address string   what the core connects to
+---@field path string      "" or what follows the authority
+---@field origin string    name of the implicit group
+---@field host string|nil  a name (not an address): what a certificate is checked against
+
+--- Parses the address of an upstream. nil without a message: not an address at all (a name perhaps).
+---@param text string
+---@return conf.Url|nil, string|nil err
+function M.parse_url(text)
+  local scheme, rest = text:match("^(%a[%w+.-]*)://(.*)$")
+  if scheme and not default_port[scheme:lower()] then
+    return nil, ("'%s' has scheme %s; an upstream is reached by http:// or https://"):format(text, scheme)
+  end
+  scheme = scheme and scheme:lower()
+  rest = rest or text
+  local unix = rest:match("^unix:(/[^:]*)")
+  if unix then
+    local path = rest:match("^unix:[^:]*:(/.*)$") or ""
+    return { tls = scheme == "https", address = "unix:" .. unix, path = path, origin = (scheme or "http") .. "://unix:" .. unix }
+  end
+  local auth, path = rest:match("^([^/?#]+)(.*)$")
+  local address = auth and authority(auth, scheme and default_port[scheme])
+  if not address then
+    if scheme then
+      return nil, ("'%s' is not an address such as \"http://127.0.0.1:3000\""):format(text)
+    end
+    return nil
+  end
+  local host = address:match("^(.*):%d+$")
+  if host:match("^%[") or host:match("^%d+%.%d+%.%d+%.%d+$") then
+    host = nil
+  end
+  return { tls = scheme == "https", address = address, path = path, origin = (scheme or "http") .. "://" .. address, host = host }
+end
+
+return M
