@@ -86,7 +86,7 @@ static void stats_bump(uint64_t *cell, uint64_t n)
     __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
-void stats_duration(enum stat_hist id, int64_t us)
+void stats_duration(enum stats_hist_id id, int64_t us)
 {
     stats_hist *h = &stats_mine->hists[id];
     uint64_t v = us > 0 ? (uint64_t)us : 0;
@@ -96,7 +96,7 @@ void stats_duration(enum stat_hist id, int64_t us)
     stats_bump(&h->sum_us, v);
 }
 
-uint64_t stats_sum(const stats *st, enum stat id)
+uint64_t stats_sum(const stats *st, enum stats_id id)
 {
     REQUIRE(id < STAT_COUNT);
     uint64_t sum = 0;
@@ -107,7 +107,7 @@ uint64_t stats_sum(const stats *st, enum stat id)
     return is_gauge && (int64_t)sum < 0 ? 0 : sum;
 }
 
-void stats_sum_hist(const stats *st, enum stat_hist id, stats_hist *out)
+void stats_sum_hist(const stats *st, enum stats_hist_id id, stats_hist *out)
 {
     REQUIRE(id < STAT_HIST_COUNT);
     memset(out, 0, sizeof *out);
@@ -120,13 +120,13 @@ void stats_sum_hist(const stats *st, enum stat_hist id, stats_hist *out)
     }
 }
 
-uint64_t stats_of(const stats *st, uint32_t slot, enum stat id)
+uint64_t stats_of(const stats *st, uint32_t slot, enum stats_id id)
 {
     REQUIRE(slot < st->slots && id < STAT_COUNT);
     return __atomic_load_n(&st->blocks[slot].cells[id], __ATOMIC_RELAXED);
 }
 
-void stats_describe(enum stat id, stats_desc *out)
+void stats_describe(enum stats_id id, stats_desc *out)
 {
     REQUIRE(id < STAT_COUNT);
     *out = id < STAT_ERRORS
@@ -171,7 +171,7 @@ static int stats_render_list(const stats *st, stats_append *append, void *arg)
         if (id == 0 || strcmp(d->name, stats_list[id - 1].name) != 0) {
             stats_put_head(&f, d->name, d->doc, d->is_gauge ? "gauge" : "counter");
         }
-        stats_put_value(&f, d, stats_sum(st, (enum stat)id));
+        stats_put_value(&f, d, stats_sum(st, (enum stats_id)id));
         int code = append(arg, fmt_str(&f));
         if (code < 0) {
             return code;
@@ -189,7 +189,7 @@ static int stats_render_errors(const stats *st, stats_append *append, void *arg)
     stats_put_head(&f, d.name, d.doc, "counter");
     int code = append(arg, fmt_str(&f));
     for (int i = 1; i < (int)ERR_INDEX_COUNT && code >= 0; i++) {
-        uint64_t n = stats_sum(st, (enum stat)((int)STAT_ERRORS + i));
+        uint64_t n = stats_sum(st, (enum stats_id)((int)STAT_ERRORS + i));
         if (n == 0) {
             continue; /* most never happen; a series appears with its first error */
         }
@@ -230,7 +230,7 @@ static int stats_render_hists(const stats *st, stats_append *append, void *arg)
         char buf[4096];
         fmt f = fmt_of(buf, sizeof buf);
         stats_hist sum;
-        stats_sum_hist(st, (enum stat_hist)id, &sum);
+        stats_sum_hist(st, (enum stats_hist_id)id, &sum);
         stats_put_head(&f, stats_hist_list[id].name, stats_hist_list[id].doc, "histogram");
         stats_put_hist(&f, stats_hist_list[id].name, &sum);
         int code = append(arg, fmt_str(&f));

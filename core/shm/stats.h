@@ -13,14 +13,14 @@
 
 struct metrics;
 
-enum stat {
+enum stats_id {
 #define S(id, name, labels, type, doc) STAT_##id,
 #include "shm/stats.def"
     STAT_ERRORS, /* STAT_ERRORS + index: errors by code; index 0 unused */
     STAT_COUNT = STAT_ERRORS + ERR_INDEX_COUNT
 };
 
-enum stat_hist {
+enum stats_hist_id {
 #define H(id, name, doc) STAT_HIST_##id,
 #include "shm/stats.def"
     STAT_HIST_COUNT
@@ -53,19 +53,19 @@ void stats_start(stats *st, uint32_t slot);
 /* A worker is gone: its gauges no longer count. Only the master, once the process has ended. */
 void stats_forget(stats *st, uint32_t slot);
 
-static inline void stats_add(enum stat id, uint64_t n)
+static inline void stats_add(enum stats_id id, uint64_t n)
 {
     /* One writer: a plain add; the atomics only forbid tearing for readers. */
     uint64_t *cell = &stats_mine->cells[id];
     __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
-static inline void stats_sub(enum stat id, uint64_t n)
+static inline void stats_sub(enum stats_id id, uint64_t n)
 {
     stats_add(id, 0 - n);
 }
 
-static inline void stats_set(enum stat id, uint64_t n)
+static inline void stats_set(enum stats_id id, uint64_t n)
 {
     __atomic_store_n(&stats_mine->cells[id], n, __ATOMIC_RELAXED);
 }
@@ -74,7 +74,7 @@ static inline void stats_set(enum stat id, uint64_t n)
 static inline void stats_error(int code)
 {
     if (code < 0 && code > -(int)ERR_INDEX_COUNT) {
-        stats_add((enum stat)((int)STAT_ERRORS - code), 1);
+        stats_add((enum stats_id)((int)STAT_ERRORS - code), 1);
     }
 }
 
@@ -82,17 +82,17 @@ static inline void stats_error(int code)
 static inline void stats_response(int status)
 {
     if (status >= 100 && status < 600) {
-        stats_add((enum stat)((int)STAT_RESPONSES_1XX + status / 100 - 1), 1);
+        stats_add((enum stats_id)((int)STAT_RESPONSES_1XX + status / 100 - 1), 1);
     }
 }
 
-void stats_duration(enum stat_hist id, int64_t us);
+void stats_duration(enum stats_hist_id id, int64_t us);
 
 /* Sum over all slots; a gauge that is negative for a moment reads as 0. */
-uint64_t stats_sum(const stats *st, enum stat id);
-void stats_sum_hist(const stats *st, enum stat_hist id, stats_hist *out);
+uint64_t stats_sum(const stats *st, enum stats_id id);
+void stats_sum_hist(const stats *st, enum stats_hist_id id, stats_hist *out);
 /* One slot's own figure. */
-uint64_t stats_of(const stats *st, uint32_t slot, enum stat id);
+uint64_t stats_of(const stats *st, uint32_t slot, enum stats_id id);
 
 /* What an id is, for status pages: name without prefix, labels as in Prometheus text, doc. */
 typedef struct stats_desc {
@@ -101,7 +101,7 @@ typedef struct stats_desc {
     const char *doc;
     bool is_gauge;
 } stats_desc;
-void stats_describe(enum stat id, stats_desc *out);
+void stats_describe(enum stats_id id, stats_desc *out);
 
 /* Receives the text in pieces (borrowed until return); 0 to go on, negative ERR_* to stop. */
 typedef int stats_append(void *arg, str text);
