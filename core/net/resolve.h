@@ -24,13 +24,15 @@ typedef struct resolve_answer {
     bool stale;
 } resolve_answer;
 
+/* NULL: `servers` is not a list of addresses. */
 MUST_USE resolver *resolver_new(loop *l, const struct resolver_args *args);
+/* Queries must have been read or cancelled before, as far as their answers count: they end as ERR_CANCELLED. */
 void resolver_free(resolver *r);
-/* From the cache, fresh: 0. ERR_AGAIN: not cached (start a query). ERR_RESOLVE: negative answer cached. */
+/* IP literals answer themselves, at once. From the cache, fresh: 0. ERR_AGAIN: not cached (start a query). ERR_RESOLVE: negative answer cached. */
 MUST_USE int resolve_cached(resolver *r, str name, resolve_answer *out);
 /* Wakes `user` when done. Queries for one name are joined. */
 MUST_USE resolve_query *resolve_start(resolver *r, str name, job *user);
-/* 0, ERR_AGAIN, ERR_RESOLVE, ERR_TIMEOUT; frees the query unless ERR_AGAIN. */
+/* 0, ERR_AGAIN, ERR_RESOLVE, ERR_TIMEOUT, ERR_CANCELLED (the resolver is gone); frees the query unless ERR_AGAIN. */
 MUST_USE int resolve_result(resolve_query *q, resolve_answer *out);
 void resolve_cancel(resolve_query *q);
 
