@@ -20,19 +20,23 @@ typedef struct group_set group_set;
 struct peer {
     list node;               /* in its group */
     group *g;
-    const struct conf_peer *conf;  /* of the group's current conf */
+    struct origin *origin;   /* the configured address it comes from; NULL when gone */
     addr at;
+    char *unix_path;         /* owned, when `at` is a unix socket */
+    uint64_t id_hash;        /* of the text; the same in every process */
     char text[ADDR_TEXT_MAX]; /* "127.0.0.1:3000", for logs and variables */
     uint32_t text_n;
     idle_pool idle;
-    uint32_t refs;           /* the group's list, attempts in flight */
+    uint32_t refs;           /* the group's list, requests that tried it */
     int weight, effective, current; /* smooth weighted round robin */
     int max_conns, max_fails;
     int64_t window_ms;
     bool backup, down, gone; /* gone: no longer configured; kept while attempts are in flight */
     uint32_t in_flight;
     uint32_t fails;          /* in the current window */
+    int64_t window_at_ms;    /* start of the current window; 0: no failure in sight */
     int64_t failed_at_ms;    /* last failure; 0: none */
+    int64_t ejected_at_ms;   /* out of rotation since; 0: in */
     int64_t trial_at_ms;     /* after the window: when the one trial was let through; 0: none running */
     uint64_t attempts, failures;
     void *tls_session;       /* last TLS session, for resumption (stream_tls_client's slot) */
@@ -43,12 +47,22 @@ struct group {
     group_set *set;
     uint32_t refs;           /* the set's current generation(s), attempts */
     str name;
-    const struct conf_upstream *conf;
+    const struct conf_upstream *conf; /* numbers and switches only: &own, which outlives the configuration */
+    struct conf_upstream own;
+    list origins;            /* configured addresses (origin.h) */
     list peers;
-    int npeers, nbackup;
+    int npeers, nbackup;     /* all, and those of them that are backups */
+    struct tier {            /* the same peers by tier: 0 primaries, 1 backups */
+        peer **v;
+        uint32_t n, cap;
+        int weight;          /* sum */
+        bool even;           /* all weights are the same */
+    } tiers[2];
     tls_client *tls;         /* NULL: plain */
-    uint64_t requests, retries; /* budget: decayed counters */
+    uint64_t requests, retries;
+    int64_t budget;          /* retries allowed now, in hundredths */
     int64_t budget_at_ms;
+    uint64_t tls_hash;       /* of the TLS settings */
     uint64_t config_tag;     /* changes with TLS settings: parked connections of an older tag are not reused */
     bool unresolved;         /* at least one name has no address yet */
 };
@@ -69,15 +83,21 @@ loop *group_set_loop(const group_set *s);
 MUST_USE int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap);
 group *group_ref(group *g);
 void group_unref(group *g);
-/* Chooses by the group's balance among eligible peers that were not tried; then among backups; counts the attempt in flight and takes a reference (peer_done ends both). NULL: none
- * left. */
+/* Chooses by the group's balance among eligible peers that were not tried; then among backups; counts the attempt in flight (until peer_done) and takes a reference (until
+ * peer_unref: logs name the peer long after the attempt). NULL: none left. */
 MUST_USE peer *group_pick(group *g, const struct pick_args *a);
-/* A named peer ("127.0.0.1:3000") for the balance hook; same counting. */
+/* A named peer ("127.0.0.1:3000", or as configured) for the balance hook; same counting. Taken even when ejected. */
 MUST_USE peer *group_pick_named(group *g, str text, int64_t now_ms);
-/* The attempt is over. failed: counts against passive health. */
+/* The attempt is over. failed: counts against passive health. The reference stays. */
 void peer_done(peer *p, bool failed, int64_t now_ms);
+peer *peer_ref(peer *p);
+void peer_unref(peer *p);
+/* No peer could be picked because a name is being looked up for the first time: the job is woken when an answer came, whatever it is. False: nothing to wait for. Asking again is
+ * harmless. The caller has its own deadline and calls cancel when it goes away. */
+bool group_wait_resolved(group *g, job *j);
+void group_wait_cancel(group *g, job *j);
 bool peer_is_eligible(const peer *p, int64_t now_ms);
-/* May one more retry be made? Counts it (budget as a share of requests, floor of 10 per 10 s). */
+/* May one more retry be made? Counts it. The budget is a token bucket: each request adds its share (retry_budget percent), each second adds one retry, at most 100 are kept. */
 bool group_may_retry(group *g, int64_t now_ms);
 void group_count_request(group *g, int64_t now_ms);
 void group_each(group_set *s, void (*fn)(group *g, void *arg), void *arg);

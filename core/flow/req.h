@@ -56,6 +56,7 @@ typedef struct req_client {
     addr addr;           /* the client, after real IP */
     bool tls;
     str tls_protocol, tls_cipher, tls_name; /* live as long as the connection: copied to the pool at detach */
+    const stream *stream; /* the connection, while r->proto is set: TLS facts, local address */
     uint64_t conn_id;
     uint32_t conn_requests; /* this one included */
 } req_client;
@@ -128,6 +129,7 @@ struct req {
     int64_t start_wall_ms;
     uint64_t sent_body;  /* body bytes given to the protocol */
     uint64_t received;   /* head + body bytes of the request */
+    headers trailers;    /* of a chunked request body */
     void *script;        /* script/'s state of this request; NULL: no hook ran */
 };
 

@@ -31,12 +31,21 @@ static void queue_piece(fetch *f, bufq *piece)
     bufq_move(&f->upload, piece);
 }
 
-static void finish(fetch *f)
+static void finish(const req *r, fetch *f)
 {
-    if (f->chunked_upload) {
-        bufq_push_static(&f->upload, STR("0\r\n\r\n"));
-    }
     f->upload_done = true;
+    if (!f->chunked_upload) {
+        return;
+    }
+    bufq_push_static(&f->upload, STR("0\r\n"));
+    uint32_t at = 0;
+    for (const field *t; r->trailers.pool && (t = headers_each(&r->trailers, &at)) != NULL;) {
+        bufq_push_copy(&f->upload, t->name);
+        bufq_push_copy(&f->upload, STR(": "));
+        bufq_push_copy(&f->upload, t->value);
+        bufq_push_copy(&f->upload, STR("\r\n"));
+    }
+    bufq_push_static(&f->upload, STR("\r\n"));
 }
 
 /* One piece from the client into the fetch's queue. 0, ERR_AGAIN, < 0. */
@@ -48,7 +57,7 @@ static int next_piece(req *r, fetch *f)
     if (n > 0) {
         queue_piece(f, &piece);
     } else if (n == ERR_EOF) {
-        finish(f);
+        finish(r, f);
     }
     bufq_fini(&piece);
     return n > 0 || n == ERR_EOF ? 0 : (int)n;

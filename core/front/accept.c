@@ -62,11 +62,11 @@ void front_free(front *f)
 }
 
 /* Connections of one address: counted by walking, only when a limit is set and nearly never long. */
-static bool address_is_full(const front *f, const addr *peer)
+static bool address_is_full(const front *f, const addr *from)
 {
     uint32_t n = 0;
     char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
-    size_t na = addr_print_ip(peer, a, sizeof a);
+    size_t na = addr_print_ip(from, a, sizeof a);
     LIST_EACH(it, &f->conns)
     {
         const conn *c = list_item(it, conn, node);
@@ -77,17 +77,17 @@ static bool address_is_full(const front *f, const addr *peer)
     return false;
 }
 
-static void on_accept(listener *ln, int fd, const addr *peer)
+static void on_accept(listener *ln, int fd, const addr *from)
 {
     front_listener *fl = ln->data;
     front *f = fl->f;
     if ((f->max_connections && f->nconns >= f->max_connections) ||
-        (f->max_per_address && address_is_full(f, peer))) {
+        (f->max_per_address && address_is_full(f, from))) {
         f->refused++;
         close(fd);
         return;
     }
-    conn_open(fl, fd, peer);
+    conn_open(fl, fd, from);
 }
 
 static front_listener *find_listener(front *f, int fd)

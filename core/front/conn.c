@@ -8,7 +8,6 @@
 #include "tls/stream_tls.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
 
 enum { LINGER_MS = 5000, LINGER_BYTES = 1 << 20, PROXY_MAX = 4096, DRAIN_GRACE_MS = 300 };
 
@@ -55,9 +54,10 @@ void conn_linger(conn *c)
         conn_close(c);
         return;
     }
-    c->s.ops->shut(&c->s);
-    if (!(c->s.flags & STREAM_TLS)) {
-        shutdown(c->s.fd, SHUT_WR);
+    int rc = stream_shut(&c->s);
+    if (rc < 0 && rc != ERR_AGAIN) {
+        conn_close(c);
+        return;
     }
     c->discarded = 0;
     conn_enter(c, CONN_LINGER);
@@ -67,6 +67,13 @@ void conn_linger(conn *c)
 
 static void run_linger(conn *c)
 {
+    if (stream_queued(&c->s) || (c->s.flags & STREAM_TLS)) {
+        int rc = stream_shut(&c->s); /* goes on where it had to stop */
+        if (rc < 0 && rc != ERR_AGAIN) {
+            conn_close(c);
+            return;
+        }
+    }
     for (;;) {
         stream_consume(&c->s, stream_in(&c->s).n);
         ssize_t n = stream_fill(&c->s, 65536);
@@ -191,7 +198,7 @@ static void on_timeout(timer *t)
     }
 }
 
-void conn_open(front_listener *fl, int fd, const addr *peer)
+void conn_open(front_listener *fl, int fd, const addr *from)
 {
     front *f = fl->f;
     conn *c = calloc(1, sizeof *c);
@@ -202,7 +209,7 @@ void conn_open(front_listener *fl, int fd, const addr *peer)
     c->f = f;
     c->fl = fl;
     fl->refs++;
-    c->peer = *peer;
+    c->peer = *from;
     c->id = f->next_id++;
     job_init(&c->job, on_job);
     timer_init(&c->timer, on_timeout);

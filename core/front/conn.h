@@ -65,6 +65,7 @@ struct conn {
     bool keepalive;        /* after the current request */
     bool chunked_out;      /* response is sent chunked */
     bool broken;           /* response was cut: close hard */
+    bool to_close;         /* response body ends with the connection */
     bool want_drain_wake;  /* the request waits for the queue to shrink */
     bool sent_continue;
     bool idle;             /* counted in f->nidle */
@@ -81,7 +82,7 @@ struct conn {
 };
 
 /* Takes fd. */
-void conn_open(front_listener *fl, int fd, const addr *peer);
+void conn_open(front_listener *fl, int fd, const addr *from);
 /* Closes and frees; no request may be attached. */
 void conn_close(conn *c);
 void conn_enter(conn *c, enum conn_state to);

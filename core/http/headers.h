@@ -14,6 +14,7 @@ typedef struct field {
     uint16_t flags; /* FIELD_* */
 } field;
 
+enum { HEADERS_MAX = 4096 };
 enum { FIELD_DROP = 1 /* not forwarded: hop-by-hop or named by Connection */ };
 
 typedef struct headers {
@@ -38,6 +39,8 @@ field *headers_next(const headers *h, const field *f);
 /* Appends; views are borrowed. ERR_LIMIT past 4096 fields. */
 MUST_USE int headers_add(headers *h, str name, str value);
 MUST_USE int headers_add_token(headers *h, enum token t, str value);
+/* Makes room for more fields; false past HEADERS_MAX. */
+MUST_USE bool headers_grow(headers *h);
 /* Replaces the first and removes the rest; appends when absent. */
 MUST_USE int headers_set(headers *h, str name, str value);
 void headers_remove(headers *h, str name);
@@ -49,6 +52,8 @@ bool headers_name_is_ok(str name);
 bool headers_lists(const headers *h, enum token t, str element);
 /* All values of a name joined by ", " (in the pool when there are several); {NULL,0} when absent. */
 str headers_joined(const headers *h, str name);
+/* Copies names and values into the list's pool: they no longer point into what they were parsed from. */
+void headers_pin(headers *h);
 /* Iterates live fields: start with at = 0. */
 static inline field *headers_each(const headers *h, uint32_t *at)
 {

@@ -1,0 +1,58 @@
+/* balance_hash.c — weighted rendezvous hashing (highest random weight): every peer scores the key, the highest score wins.
+ *
+ * Chosen over a ring of points: no table to build or to keep in step, an exact share for every weight, the next best is the natural second try,
+ * and for the few peers a group has it costs less than a binary search over 160 points per peer. Scores depend on the peer's address and the
+ * key alone, so all workers agree. */
+#include "back/balance.h"
+
+#include "base/rand.h"
+
+#include <math.h>
+
+/* A good mixer of 64 bits (the finaliser of splitmix64). */
+static uint64_t mix(uint64_t x)
+{
+    x ^= x >> 30;
+    x *= 0xbf58476d1ce4e5b9u;
+    x ^= x >> 27;
+    x *= 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+static peer *by_score(const choice *c, uint64_t key)
+{
+    peer *best = NULL;
+    uint64_t top = 0;
+    for (uint32_t i = 0; i < c->tier->n; i++) {
+        peer *p = c->tier->v[i];
+        uint64_t score = mix(key ^ p->id_hash);
+        if ((!best || score > top) && balance_allows(c, p)) {
+            best = p;
+            top = score;
+        }
+    }
+    return best;
+}
+
+/* -weight / ln(u) with u uniform in (0, 1): the highest is peer i with probability weight_i / sum. */
+static peer *by_weighted_score(const choice *c, uint64_t key)
+{
+    peer *best = NULL;
+    double top = 0;
+    for (uint32_t i = 0; i < c->tier->n; i++) {
+        peer *p = c->tier->v[i];
+        double u = ((double)(mix(key ^ p->id_hash) >> 11) + 0.5) * 0x1p-53;
+        double score = -p->weight / log(u);
+        if ((!best || score > top) && balance_allows(c, p)) {
+            best = p;
+            top = score;
+        }
+    }
+    return best;
+}
+
+peer *balance_hash(const choice *c)
+{
+    uint64_t key = mix(c->args->has_hash ? c->args->hash : rand_u64());
+    return c->tier->even ? by_score(c, key) : by_weighted_score(c, key);
+}

@@ -1,0 +1,690 @@
+/* h1_server.c — HTTP/1 with a client: heads in, bodies in both directions, keepalive, pipelining, 100-continue.
+ *
+ * One request at a time; what is pipelined behind it stays in the in-buffer until it is over. The request pulls its body with h1_read_body and pushes the
+ * response into the sink; everything queued leaves in one send when the request waits or ends. */
+#include "front/conn.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "flow/error.h"
+#include "flow/steps.h"
+#include "http/date.h"
+#include "http/h1_write.h"
+
+#include <sys/socket.h>
+
+enum {
+    OUT_MAX = 64 * 1024,          /* queued response bytes: more is AGAIN */
+    COPY_MAX = 4096,              /* smaller pieces are copied behind the head: one flat send */
+    FILL_MAX = 256 * 1024,        /* unread request bytes */
+    WATCH_MAX = 64 * 1024,        /* pipelined bytes read while a request is under way */
+    DISCARD_MAX = 256 * 1024,     /* unwanted request body that is read away to keep the connection */
+    DISCARD_MS = 5000,
+    TRAILER_MAX = 8192,
+};
+
+static const struct proto_ops h1_ops;
+static const struct sink_ops h1_sink_ops;
+
+static void next_request(conn *c);
+
+/* -- ends */
+
+static void close_soon(conn *c)
+{
+    bool quiet = c->body_state == 2 && stream_in(&c->s).n == 0 && !(c->s.flags & STREAM_READABLE);
+    if (quiet && !(c->s.flags & STREAM_TLS)) {
+        conn_close(c); /* nothing unread: close(2) sends the queue and a FIN, no reset */
+    } else {
+        conn_linger(c);
+    }
+}
+
+static void client_gone(conn *c, int err)
+{
+    req *r = c->r;
+    c->r = NULL;
+    if (r) {
+        req_abort(r, err);
+    }
+    conn_close(c);
+}
+
+/* A cut body must not look complete, not even one that ends with the connection: reset instead of FIN or close_notify. */
+static void close_broken(conn *c)
+{
+    const struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    if (c->to_close) {
+        (void)setsockopt(c->s.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    }
+    conn_close(c);
+}
+
+static void after_response(conn *c)
+{
+    if (c->broken) {
+        close_broken(c);
+    } else if (!c->keepalive) {
+        close_soon(c);
+    } else if (c->body_state != 2) {
+        c->discarded = 0;
+        conn_enter(c, CONN_DISCARD);
+        timer_set(c->f->l, &c->timer, DISCARD_MS);
+        job_wake(c->f->l, &c->job);
+    } else {
+        next_request(c);
+    }
+}
+
+static void next_request(conn *c)
+{
+    c->scan = (h1_scan){0};
+    conn_enter(c, CONN_HEAD);
+    if (stream_in(&c->s).n || (c->s.flags & STREAM_READABLE)) {
+        job_wake(c->f->l, &c->job);
+    }
+    stream_release_in(&c->s);
+    bufq_shrink(&c->s.out);
+    conn_set_idle(c, true);
+    timer_set(c->f->l, &c->timer, conn_listen(c)->c->idle_timeout);
+}
+
+/* A minimal answer where there is no request to answer with (plain HTTP on a TLS port). */
+void h1_server_reply_400(conn *c, int err)
+{
+    char buf[1024];
+    fmt f = fmt_of(buf, sizeof buf);
+    str page = error_page(err_status(err));
+    h1_write_status(&f, 1, err_status(err), STR_EMPTY);
+    h1_write_field(&f, STR("Server"), STR("moongate"));
+    h1_write_field(&f, STR("Date"), date_now());
+    h1_write_field(&f, STR("Content-Type"), STR("text/html"));
+    fmt_put(&f, STR("Content-Length: "));
+    fmt_u64(&f, page.n);
+    fmt_put(&f, STR("\r\nConnection: close\r\n\r\n"));
+    fmt_put(&f, page);
+    if (stream_send(&c->s, fmt_str(&f)) < 0) {
+        conn_close(c);
+    } else {
+        conn_linger(c);
+    }
+}
+
+/* -- request heads */
+
+static h1_limits limits_of(const conn *c)
+{
+    const struct conf_listen *l = conn_listen(c)->c;
+    return (h1_limits){
+        .head = (uint32_t)l->head_size,
+        .target = (uint32_t)l->target_size,
+        .fields = (uint16_t)l->head_fields,
+        .drop_underscore = l->drop_underscore,
+        .drop_invalid = l->drop_invalid,
+    };
+}
+
+static void fill_client(conn *c, req *r)
+{
+    r->client.peer = c->peer;
+    r->client.addr = c->peer;
+    r->client.tls = (c->s.flags & STREAM_TLS) != 0;
+    r->client.conn_id = c->id;
+    r->client.conn_requests = ++c->requests;
+    r->client.stream = &c->s;
+}
+
+static void start_body(conn *c, const msg *m)
+{
+    c->body = m->body;
+    c->left = m->body == MSG_BODY_LENGTH ? m->length : 0;
+    c->body_state = m->body == MSG_BODY_NONE || (m->body == MSG_BODY_LENGTH && m->length == 0) ? 2 : 0;
+    c->sent_continue = false;
+    if (m->body == MSG_BODY_CHUNKED) {
+        h1_chunk_init(&c->chunk);
+    }
+}
+
+static void begin(conn *c, req *r)
+{
+    c->r = r;
+    c->keepalive = false;
+    c->chunked_out = c->broken = c->to_close = c->want_drain_wake = false;
+    c->sink.ops = &h1_sink_ops;
+    fill_client(c, r);
+    conn_enter(c, CONN_REQUEST);
+    timer_clear(&c->timer);
+}
+
+static req *make_req(conn *c)
+{
+    return req_new(c->f->l, c->fl->plan, conn_listen(c), &h1_ops, c);
+}
+
+/* A head that cannot be parsed is answered by a request object too, so that it is logged and has the site's header fields. */
+static void refuse_head(conn *c, req *r, int err)
+{
+    begin(c, r);
+    r->in.version = HTTP_1_1;
+    c->body_state = 0; /* unknown: what follows is not read as a request */
+    req_start_error(r, err);
+}
+
+/* 1: a request was started; 0: more bytes are needed. */
+static int try_head(conn *c)
+{
+    h1_limits lim = limits_of(c);
+    req *r = make_req(c);
+    int n = h1_parse_request(stream_in(&c->s), &lim, &c->scan, &r->in);
+    if (n == ERR_AGAIN) {
+        req_free(r);
+        return 0;
+    }
+    r->head_mem = mem_ref(c->s.in_mem);
+    if (n < 0) {
+        refuse_head(c, r, n);
+        return 1;
+    }
+    r->received = (uint64_t)n;
+    start_body(c, &r->in);
+    stream_consume(&c->s, (size_t)n);
+    begin(c, r);
+    req_start(r);
+    return 1;
+}
+
+static void run_head(conn *c)
+{
+    for (;;) {
+        if (stream_in(&c->s).n) {
+            if (c->idle || !c->requests) {
+                if (c->idle) {
+                    timer_set(c->f->l, &c->timer, conn_listen(c)->c->header_timeout);
+                }
+                conn_set_idle(c, false);
+            }
+            if (try_head(c)) {
+                return;
+            }
+        }
+        ssize_t n = stream_fill(&c->s, (size_t)conn_listen(c)->c->head_size + 65536);
+        if (n == ERR_AGAIN) {
+            return;
+        }
+        if (n < 0) {
+            conn_close(c);
+            return;
+        }
+    }
+}
+
+/* -- request bodies */
+
+static int send_continue(conn *c, const req *r)
+{
+    if (!r->in.expect_continue || c->sent_continue || r->head_sent) {
+        return 0;
+    }
+    c->sent_continue = true;
+    return stream_send(&c->s, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+static ssize_t fill(conn *c)
+{
+    ssize_t n = stream_fill(&c->s, FILL_MAX);
+    return n < 0 && n != ERR_AGAIN ? ERR_CLIENT_GONE : n;
+}
+
+static ssize_t read_length(conn *c, bufq *q, size_t max)
+{
+    if (!stream_in(&c->s).n) {
+        ssize_t got = fill(c);
+        if (got < 0) {
+            return got;
+        }
+    }
+    size_t n = stream_in(&c->s).n;
+    n = n < max ? n : max;
+    n = (int64_t)n < c->left ? n : (size_t)c->left;
+    stream_take(&c->s, q, n);
+    c->left -= (int64_t)n;
+    if (c->left == 0) {
+        c->body_state = 2;
+    }
+    return (ssize_t)n;
+}
+
+static ssize_t read_trailers(conn *c, headers *into)
+{
+    const h1_limits lim = {.head = TRAILER_MAX, .fields = 100};
+    for (;;) {
+        int n = stream_in(&c->s).n ? h1_parse_trailers(stream_in(&c->s), &lim, into) : ERR_AGAIN;
+        if (n > 0) {
+            headers_pin(into);
+            stream_consume(&c->s, (size_t)n);
+            c->body_state = 2;
+            return ERR_EOF;
+        }
+        if (n != ERR_AGAIN) {
+            return n;
+        }
+        ssize_t got = fill(c);
+        if (got < 0) {
+            return got;
+        }
+    }
+}
+
+/* Bytes moved; 0: the in-buffer has no complete piece. */
+static ssize_t decode(conn *c, bufq *q, size_t max)
+{
+    size_t moved = 0;
+    while (stream_in(&c->s).n && moved < max && c->body_state == 0) {
+        str data;
+        size_t used;
+        int rc = h1_chunk_decode(&c->chunk, stream_in(&c->s), &data, &used);
+        if (rc < 0) {
+            return rc;
+        }
+        if (data.n) {
+            bufq_push_mem(q, c->s.in_mem, data.p, data.n);
+            moved += data.n;
+        }
+        stream_consume(&c->s, used);
+        c->body_state = rc == 1 ? 1 : 0;
+        if (rc == 0 && !used) {
+            break;
+        }
+    }
+    return (ssize_t)moved;
+}
+
+static ssize_t read_chunked(conn *c, req *r, bufq *q, size_t max)
+{
+    for (;;) {
+        if (c->body_state == 1) {
+            if (!r->trailers.pool) {
+                headers_init(&r->trailers, &r->pool);
+            }
+            return read_trailers(c, &r->trailers);
+        }
+        ssize_t n = decode(c, q, max);
+        if (n != 0) {
+            return n;
+        }
+        if (c->body_state == 0) {
+            n = fill(c);
+            if (n < 0) {
+                return n;
+            }
+        }
+    }
+}
+
+static ssize_t h1_read_body(req *r, bufq *q, size_t max)
+{
+    conn *c = r->conn;
+    if (c->body_state == 2) {
+        return ERR_EOF;
+    }
+    if (!stream_in(&c->s).n && send_continue(c, r) < 0) {
+        return ERR_CLIENT_GONE;
+    }
+    return c->body == MSG_BODY_CHUNKED ? read_chunked(c, r, q, max) : read_length(c, q, max);
+}
+
+/* The rest of a body nobody wanted. */
+static void run_discard(conn *c)
+{
+    headers sink_fields;
+    pool p;
+    pool_init(&p, 1024);
+    headers_init(&sink_fields, &p);
+    while (c->body_state != 2) {
+        bufq q;
+        bufq_init(&q);
+        ssize_t n = c->body_state == 1 ? read_trailers(c, &sink_fields) : c->body == MSG_BODY_CHUNKED ? decode(c, &q, FILL_MAX) : read_length(c, &q, FILL_MAX);
+        bufq_fini(&q);
+        if (n == 0 && c->body_state == 0) {
+            n = fill(c);
+        }
+        if (n == ERR_AGAIN) {
+            pool_fini(&p);
+            return;
+        }
+        if ((n < 0 && n != ERR_EOF) || (n > 0 && (c->discarded += n) > DISCARD_MAX)) {
+            pool_fini(&p);
+            close_soon(c);
+            return;
+        }
+    }
+    pool_fini(&p);
+    next_request(c);
+}
+
+/* -- responses */
+
+static bool may_keep(const conn *c, const req *r)
+{
+    const struct conf_listen *l = conn_listen(c)->c;
+    if (!r->in.keepalive || r->close || r->err_at_start || c->f->draining || c->fl->gone || r->res.status == 101) {
+        return false;
+    }
+    if (c->body_state != 2 && (r->in.expect_continue && !c->sent_continue)) {
+        return false; /* whether the body still comes is the client's choice: the connection is out of step */
+    }
+    return (int64_t)c->requests < l->keepalive_requests;
+}
+
+static void choose_framing(conn *c, req *r)
+{
+    msg *m = &r->res;
+    c->keepalive = may_keep(c, r);
+    if (m->body == MSG_BODY_CHUNKED || m->body == MSG_BODY_CLOSE) {
+        if (r->in.version < HTTP_1_1) {
+            m->body = MSG_BODY_CLOSE;
+            c->keepalive = false;
+            c->to_close = true;
+        } else {
+            m->body = MSG_BODY_CHUNKED;
+            c->chunked_out = r->in.method != METHOD_HEAD;
+        }
+    }
+}
+
+static void write_head(const conn *c, const req *r, fmt *f)
+{
+    const msg *m = &r->res;
+    h1_write_status(f, 1, m->status, m->reason);
+    h1_write_fields(f, &m->h);
+    if (m->status == 101) {
+        fmt_put(f, STR("Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"));
+        return;
+    }
+    if (!(r->in.method == METHOD_HEAD && headers_find(&m->h, TOKEN_CONTENT_LENGTH))) {
+        h1_write_framing(f, m);
+    }
+    if (!c->keepalive) {
+        fmt_put(f, STR("Connection: close\r\n"));
+    } else if (r->in.version < HTTP_1_1) {
+        fmt_put(f, STR("Connection: keep-alive\r\n"));
+    }
+    fmt_put(f, STR("\r\n"));
+}
+
+static int h1_send_head(req *r, bool last)
+{
+    (void)last;
+    conn *c = r->conn;
+    choose_framing(c, r);
+    size_t need = h1_write_size(&r->res.h) + r->res.reason.n + 256;
+    mem *m = need <= 8192 ? mem_new(MEM_16K) : mem_try_new(need);
+    if (!m) {
+        return ERR_MEM;
+    }
+    fmt f = fmt_of(m->data, m->cap);
+    write_head(c, r, &f);
+    bufq_push(&c->s.out, (slice){.p = m->data, .n = fmt_str(&f).n, .mem = m});
+    return f.cut ? ERR_LIMIT : 0;
+}
+
+static int h1_send_info(req *r, const msg *info)
+{
+    conn *c = r->conn;
+    char buf[8192];
+    fmt f = fmt_of(buf, sizeof buf);
+    h1_write_status(&f, 1, info->status, info->reason);
+    h1_write_fields(&f, &info->h);
+    fmt_put(&f, STR("\r\n"));
+    return f.cut ? 0 : stream_send(&c->s, fmt_str(&f));
+}
+
+static void arm_write_deadline(conn *c)
+{
+    if (c->flushed_at != c->s.bytes_out || !timer_is_set(&c->timer)) {
+        c->flushed_at = c->s.bytes_out;
+        const route *rt = c->r ? c->r->route : NULL;
+        timer_set(c->f->l, &c->timer, rt ? rt->c->client_send_timeout : 60000);
+    }
+}
+
+static int flush(conn *c)
+{
+    if (!stream_queued(&c->s)) {
+        return 0;
+    }
+    int rc = stream_flush(&c->s);
+    if (rc == ERR_AGAIN) {
+        arm_write_deadline(c);
+    } else if (rc == 0 && c->state == CONN_REQUEST) {
+        timer_clear(&c->timer);
+    }
+    return rc;
+}
+
+static sink *h1_body_sink(req *r)
+{
+    conn *c = r->conn;
+    return &c->sink;
+}
+
+static int h1_flush(req *r)
+{
+    return flush(r->conn);
+}
+
+static bool is_small_memory(const bufq *q, size_t n)
+{
+    for (uint32_t i = 0; i < q->n && n <= COPY_MAX; i++) {
+        if (!bufq_at(q, i)->p) {
+            return false;
+        }
+    }
+    return n <= COPY_MAX;
+}
+
+static void queue_piece(conn *c, bufq *q, size_t n)
+{
+    bufq *out = &c->s.out;
+    if (c->chunked_out) {
+        char head[H1_CHUNK_HEAD_MAX];
+        bufq_push_copy(out, str_of(head, h1_chunk_head(head, n)));
+    }
+    if (n == q->bytes && is_small_memory(q, n)) {
+        for (uint32_t i = 0; i < q->n; i++) {
+            bufq_push_copy(out, str_of(bufq_at(q, i)->p, bufq_at(q, i)->n));
+        }
+        bufq_clear(q);
+    } else {
+        (void)bufq_move_n(out, q, n);
+    }
+    if (c->chunked_out) {
+        bufq_push_copy(out, STR("\r\n"));
+    }
+}
+
+static void queue_end(conn *c, const req *r)
+{
+    if (!c->chunked_out) {
+        return;
+    }
+    bufq *out = &c->s.out;
+    const headers *t = &r->fetch.trailers;
+    if (r->has_reply || !t->pool || !t->n) {
+        bufq_push_copy(out, STR("0\r\n\r\n"));
+        return;
+    }
+    bufq_push_copy(out, STR("0\r\n"));
+    uint32_t at = 0;
+    for (const field *v; (v = headers_each(t, &at)) != NULL;) {
+        bufq_push_copy(out, v->name);
+        bufq_push_copy(out, STR(": "));
+        bufq_push_copy(out, v->value);
+        bufq_push_copy(out, STR("\r\n"));
+    }
+    bufq_push_copy(out, STR("\r\n"));
+}
+
+static int h1_sink_push(sink *sk, bufq *q, unsigned flags)
+{
+    conn *c = container_of(sk, conn, sink);
+    req *r = c->r;
+    while (q->bytes) {
+        size_t queued = stream_queued(&c->s);
+        if (queued >= OUT_MAX) {
+            int rc = flush(c);
+            if (rc < 0 && rc != ERR_AGAIN) {
+                return ERR_CLIENT_GONE;
+            }
+            queued = stream_queued(&c->s);
+            if (queued >= OUT_MAX) {
+                c->want_drain_wake = true;
+                return ERR_AGAIN;
+            }
+        }
+        size_t n = q->bytes < FILL_MAX ? q->bytes : FILL_MAX;
+        r->sent_body += n;
+        queue_piece(c, q, n);
+    }
+    if (flags & SINK_LAST) {
+        queue_end(c, r);
+    }
+    return 0;
+}
+
+static void h1_sink_abort(sink *sk, int err)
+{
+    (void)err;
+    conn *c = container_of(sk, conn, sink);
+    c->broken = true;
+    c->keepalive = false;
+}
+
+static stream *h1_hijack(req *r)
+{
+    conn *c = r->conn;
+    c->tunnel = true;
+    c->keepalive = false;
+    timer_clear(&c->timer);
+    return &c->s;
+}
+
+static void h1_done(req *r)
+{
+    conn *c = r->conn;
+    if (r->close) {
+        c->keepalive = false;
+    }
+    int rc = flush(c); /* before c->r goes: the deadline is the route's */
+    c->r = NULL;
+    if (rc == ERR_AGAIN) {
+        conn_enter(c, CONN_DRAIN);
+    } else if (rc < 0 || c->tunnel) {
+        conn_close(c);
+    } else {
+        after_response(c);
+    }
+}
+
+static const struct proto_ops h1_ops = {
+    .name = "http/1.1",
+    .send_info = h1_send_info,
+    .send_head = h1_send_head,
+    .body_sink = h1_body_sink,
+    .read_body = h1_read_body,
+    .flush = h1_flush,
+    .hijack = h1_hijack,
+    .done = h1_done,
+};
+
+static const struct sink_ops h1_sink_ops = {.push = h1_sink_push, .abort = h1_sink_abort};
+
+/* -- readiness while a request is under way */
+
+/* False: the connection is gone. */
+static bool watch_writes(conn *c)
+{
+    int rc = flush(c);
+    if (rc < 0 && rc != ERR_AGAIN) {
+        client_gone(c, ERR_CLIENT_GONE);
+        return false;
+    }
+    if (c->want_drain_wake && stream_queued(&c->s) < OUT_MAX / 2) {
+        c->want_drain_wake = false;
+        req_wake(c->r);
+    }
+    return true;
+}
+
+/* Body complete: only pipelined bytes or the client's end can come. */
+static void watch_reads(conn *c)
+{
+    for (;;) {
+        ssize_t n = stream_fill(&c->s, WATCH_MAX);
+        if (n == ERR_AGAIN || n == ERR_LIMIT) {
+            return;
+        }
+        if (n < 0) {
+            client_gone(c, ERR_CLIENT_GONE);
+            return;
+        }
+    }
+}
+
+static void run_request(conn *c)
+{
+    if (c->tunnel) {
+        req_wake(c->r);
+        return;
+    }
+    bool reading = c->body_state != 2;
+    if (stream_queued(&c->s) && (c->s.flags & STREAM_WRITABLE)) {
+        if (!watch_writes(c)) {
+            return;
+        }
+    }
+    if (reading) {
+        req_wake(c->r);
+    } else if (c->s.flags & STREAM_READABLE) {
+        watch_reads(c);
+    }
+}
+
+void h1_server_run(conn *c)
+{
+    switch ((enum conn_state)c->state) {
+    case CONN_HEAD:
+        run_head(c);
+        break;
+    case CONN_REQUEST:
+        run_request(c);
+        break;
+    case CONN_DRAIN: {
+        int rc = flush(c);
+        if (rc == 0) {
+            after_response(c);
+        } else if (rc != ERR_AGAIN) {
+            conn_close(c);
+        }
+        break;
+    }
+    case CONN_DISCARD:
+        run_discard(c);
+        break;
+    case CONN_PROXY:
+    case CONN_TLS:
+    case CONN_LINGER:
+        break;
+    }
+}
+
+void h1_server_timeout(conn *c)
+{
+    if (c->state == CONN_HEAD && stream_in(&c->s).n) {
+        refuse_head(c, make_req(c), ERR_CLIENT_TIMEOUT);
+    } else if (c->state == CONN_REQUEST) {
+        client_gone(c, ERR_CLIENT_TIMEOUT); /* it takes no bytes of the response */
+    } else {
+        conn_close(c);
+    }
+}
