@@ -15,15 +15,18 @@ local M = {}
 local Build = {}
 Build.__index = Build
 
-local function mark_used_by_name(c)
-  --- t.upstream() options of policies arrive as names: the policy's schema asks for the handle.
-  function c:upstream_by_name(name)
-    local d = type(name) == "string" and self.loader.upstreams[name]
+--- Handles by name for the options of policies; asking for one makes it used.
+local function install_upstreams_by_name(c)
+  local by_name = setmetatable({}, { __index = function(_, name)
+    local d = type(name) == "string" and c.loader.upstreams[name]
     if d then
       d.used = true
       return d.handle
     end
     return nil
+  end })
+  function c.upstreams_by_name()
+    return by_name
   end
 end
 
@@ -46,7 +49,7 @@ function Build:build_upstreams()
   for i, d in ipairs(c.loader.upstreams) do
     c.crumbs = { c.loader:title(d) }
     out[i] = upstream_model.build(c, d, d.options or {})
-    if not d.used then
+    if not d.used and c.diags.errors == 0 then
       c:report(d.at, ("%s is used by nobody"):format(c.loader:title(d)), { level = "warn" })
     end
   end
@@ -242,7 +245,7 @@ function Build:route(site, d, options, scope, pattern)
   effective.methods, effective.when, effective.strip_prefix = options.methods, options.when, options.strip_prefix
   effective.slash_redirect = options.slash_redirect
   r.access_log = self:access_log(effective.log)
-  route_model.fill(c, r, effective, d)
+  route_model.fill(c, r, effective, d, site.decl)
   table.insert(site.model.routes, r)
   return r
 end
@@ -281,11 +284,11 @@ function Build:site_routes(site)
   end
   c.crumbs = { c.loader:title(site.decl) }
   local o = site.options
-  local answers = o.proxy or o.redirect or o.reply
+  local answers = route_model.names_target(site.decl)
   if not catch_all and (answers or #model.routes == 0 and (o.on or o.use)) then
     self:route(site, site.decl, {}, { id = 0, list = {} }, { match = "prefix", pattern = "/", border = false })
     catch_all = #model.routes
-  elseif #model.routes == 0 and #site.options == 0 then
+  elseif #model.routes == 0 and #site.options == 0 and c.diags.errors == 0 then
     c:report(site.decl.at, ("%s has no route and no target"):format(c.loader:title(site.decl)), { hint = "add proxy, redirect, reply or a route" })
   end
   model.fallback = catch_all and catch_all - 1 or nil
@@ -350,7 +353,7 @@ end
 ---@return table model  { gateway = …, hooks = … }
 function M.build(loader)
   local c = check.new(loader)
-  mark_used_by_name(c)
+  install_upstreams_by_name(c)
   install_pem_reader(c)
   local self = setmetatable({
     c = c, model = { listens = {}, sites = {}, logs = {} }, logs = {}, hooks = {}, hook_ids = {}, scopes = 0,

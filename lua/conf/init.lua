@@ -40,17 +40,23 @@ local function default_user()
   return uid == 0 and "root" or os.getenv("USER") or ("with uid %d"):format(uid)
 end
 
---- Policies by name, the way `require` finds modules: scripts/ is on package.path.
-local function default_policies(name)
-  local ok, module = pcall(require, name)
-  if ok and type(module) == "table" then
-    return module
-  elseif ok then
-    return nil, ("policy '%s': the module returns %s, not a policy"):format(name, type(module))
-  elseif tostring(module):find("module '" .. name .. "' not found", 1, true) then
-    return nil, ("there is no policy '%s' (scripts/%s.lua)"):format(name, name)
+--- Policies beside the configuration, then those we ship.
+local function default_policies(path, reader)
+  local share = debug.getinfo(1, "S").source:match("^@(.*)/lua/conf/init%.lua$") or "."
+  local dir = path:match("^(.*)/[^/]*$") or "."
+  local loader = require("policy").loader { read = reader, dirs = { dir .. "/policies", dir .. "/scripts", dir, share .. "/scripts" } }
+  return function(name)
+    return loader:load(name)
   end
-  return nil, ("policy '%s' cannot be loaded: %s"):format(name, tostring(module))
+end
+
+--- Has this machine IPv6?
+local function default_ipv6()
+  local f = io and io.open("/proc/net/if_inet6")
+  if f then
+    f:close()
+  end
+  return f ~= nil
 end
 
 ---@class conf.LoadOptions
@@ -62,6 +68,7 @@ end
 ---@field env? fun(name: string): string|nil
 ---@field policies? fun(name: string, at: table): table|nil, string|nil
 ---@field user? fun(): string
+---@field ipv6? boolean           does ":80" mean IPv6 too? absent: asks the kernel
 ---@field run_args string[]|nil  `HOST=URL` arguments of `moongate run`
 
 --- Loads a configuration.
@@ -82,9 +89,13 @@ function M.load(opts)
   if opts.prefix and path:sub(1, 1) ~= "/" and opts.prefix ~= "" then
     path = opts.prefix:gsub("/*$", "/") .. path
   end
+  local reader, ipv6 = opts.reader or default_reader, opts.ipv6
+  if ipv6 == nil then
+    ipv6 = default_ipv6()
+  end
   local loader = require("conf.native").evaluate({
-    path = path, text = text, reader = opts.reader or default_reader, glob = opts.glob or default_glob,
-    env = opts.env or os.getenv, policies = opts.policies or default_policies, user = opts.user or default_user,
+    path = path, text = text, reader = reader, glob = opts.glob or default_glob, ipv6 = ipv6,
+    env = opts.env or os.getenv, policies = opts.policies or default_policies(path, reader), user = opts.user or default_user,
     moongate = function()
       return require "moongate"
     end,

@@ -2,7 +2,8 @@
 ---
 --- A site with certificates listens on ":443 tls" and, for the redirect, on ":80"; one without on ":80". `listen` on the gateway or on
 --- the site replaces that. On a plain socket a TLS site answers with a redirect (http_redirect = false: it is served there too);
---- a site without certificates is not served on TLS sockets.
+--- a site without certificates is not served on TLS sockets. An address without a host (":80") is every address, IPv4 and IPv6: two
+--- sockets, the second only where the kernel has IPv6.
 local M = {}
 
 local flags = { tls = "tls", proxy_protocol = "proxy_protocol" }
@@ -16,7 +17,7 @@ local function address_of(text)
     return nil
   end
   if host == "" or host == "*" then
-    return "[::]:" .. port, port
+    return "0.0.0.0:" .. port, port, tonumber(port) > 0 and "[::]:" .. port or nil
   elseif host:match("^%[[%x:.]+%]$") or host:match("^[%w%-.]+$") then
     return host .. ":" .. port, port
   end
@@ -25,17 +26,17 @@ end
 
 --- Parses one entry of `listen`.
 ---@param text string
----@return { address: string, port: string|nil, tls: boolean, proxy_protocol: boolean }|nil, string|nil err
+---@return { address: string, twin: string|nil, port: string|nil, tls: boolean, proxy_protocol: boolean }|nil, string|nil err
 function M.parse(text)
   local first, rest = text:match("^%s*(%S+)(.*)$")
-  local address, port
+  local address, port, twin
   if first then
-    address, port = address_of(first)
+    address, port, twin = address_of(first)
   end
   if not address then
     return nil, ('"%s" is not a listen address such as ":8080", "127.0.0.1:8443 tls" or "unix:/run/x.sock"'):format(text)
   end
-  local spec = { address = address, port = port, tls = false, proxy_protocol = false, text = text }
+  local spec = { address = address, twin = twin, port = port, tls = false, proxy_protocol = false, text = text }
   for word in rest:gmatch("%S+") do
     if not flags[word] then
       return nil, ("'%s' is not understood in a listen address (valid: tls, proxy_protocol)"):format(word)

@@ -10,14 +10,32 @@ local limits = {
   { "client", "merge_slashes", "merge_slashes" },
 }
 
+--- ":80" as the two sockets it means.
+local function with_twins(specs, ipv6)
+  local out = {}
+  for _, spec in ipairs(specs) do
+    out[#out + 1] = spec
+    if spec.twin and ipv6 then
+      local twin = {}
+      for k, v in pairs(spec) do
+        twin[k] = v
+      end
+      twin.address = spec.twin
+      out[#out + 1] = twin
+    end
+  end
+  return out
+end
+
+--- What a site listens on, and whether somebody said so.
 local function specs_of(site, gateway)
   local own = site.options.listen or gateway.listen
   if own then
     return own, true
   elseif site.tls then
-    return { listen.parse(":443 tls"), listen.parse(":80") }, false
+    return { (listen.parse(":443 tls")), (listen.parse(":80")) }, false
   end
-  return { listen.parse(":80") }, false
+  return { (listen.parse(":80")) }, false
 end
 
 --- Port that the redirect names: none when it is 443 or not known.
@@ -119,7 +137,7 @@ function Plan:add(site, gateway)
   local specs, explicit = specs_of(site, gateway)
   local port = tls_port(specs)
   local before = self.placed
-  for _, spec in ipairs(specs) do
+  for _, spec in ipairs(with_twins(specs, self.c.loader.opts.ipv6)) do
     local index = self:served(site, spec, port, explicit)
     if index and not (index ~= site.index and not explicit and site.http_redirect == false) then
       local l = self:listener(spec, site)

@@ -44,10 +44,10 @@ function M.kind_of(v)
   return getmetatable(v) == Decl and v.kind or rawget(v, "__upstream") and "upstream" or nil
 end
 
---- Place of the line that called a declaration function, when nothing better is known.
-function Loader:here(level, word)
-  for l = level, level + 6 do
-    local info = debug.getinfo(l + 1, "Sl")
+--- Place of the configuration's line that is being run, when nothing better is known; `word` gives the column.
+function Loader:here(word)
+  for level = 2, 12 do
+    local info = debug.getinfo(level, "Sl")
     local unit = info and self.units[info.source:sub(2)]
     if unit then
       local p = positions.find_on_line(unit.scan.tokens, info.currentline, word)
@@ -86,9 +86,9 @@ function Loader:error(at, message, more)
   self.diags:add("error", at, message, more)
 end
 
---- A declaration of `kind` with its argument; `level` is the user's stack level.
+--- A declaration of `kind` with its argument.
 function Loader:declare(kind, name, finish)
-  local at = self:here(3, kind)
+  local at = self:here(kind)
   local d = setmetatable({ kind = kind, name = name, at = at, arg = at }, Decl)
   self.pending[d] = true
   d.__give = function(_, body)
@@ -106,7 +106,7 @@ function Loader:give(d, body, finish)
     d.arg = with_file(w.unit, w.info.arg) or d.at
   end
   if d.body then
-    self:error(self:here(3, d.kind), ("%s already has its options"):format(self:title(d)))
+    self:error(self:here(d.kind), ("%s already has its options"):format(self:title(d)))
     return d
   elseif type(body) ~= "table" then
     self:error(d.at, ("%s needs a table of options, got %s"):format(self:title(d), type(body)))
@@ -131,7 +131,7 @@ local function need_name(self, kind, name)
     return true
   end
   local got = type(name) == "table" and "a table" or tostring(name)
-  self:error(self:here(3, kind), ("%s needs a name first: %s \"name\" { … }, got %s"):format(kind, kind, got))
+  self:error(self:here(kind), ("%s needs a name first: %s \"name\" { … }, got %s"):format(kind, kind, got))
   return false
 end
 
@@ -150,7 +150,7 @@ local declarations = {}
 
 function declarations.gateway(self)
   return function(body)
-    local d = setmetatable({ kind = "gateway", at = self:here(2, "gateway") }, Decl)
+    local d = setmetatable({ kind = "gateway", at = self:here("gateway") }, Decl)
     self:give(d, body)
     if self.gateway then
       self:error(d.at, ("gateway is declared twice; first at %s:%d"):format(self.gateway.at.file, self.gateway.at.line))
@@ -223,7 +223,7 @@ declarations["env"] = function(self)
       value = default
     end
     if value == nil then
-      self:error(self:here(2, "env"), ("environment variable '%s' is not set"):format(tostring(name)),
+      self:error(self:here("env"), ("environment variable '%s' is not set"):format(tostring(name)),
         { hint = ('or write env("%s", "default")'):format(tostring(name)) })
       return setmetatable({}, Unknown)
     end
@@ -233,7 +233,7 @@ end
 
 function declarations.file(self)
   return function(path)
-    local at, unit = self:here(2, "file")
+    local at, unit = self:here("file")
     local text, err = self:read(tostring(path), unit and unit.dir)
     if not text then
       self:error(at, err)
@@ -245,7 +245,7 @@ end
 
 function declarations.include(self)
   return function(pattern)
-    local at, unit = self:here(2, "include")
+    local at, unit = self:here("include")
     local names, err = self.opts.glob(self:resolve(tostring(pattern), unit and unit.dir))
     local wild = tostring(pattern):find("[%*%?%[]")
     if not wild then
@@ -317,7 +317,7 @@ function Loader:environment(unit)
       if self.sealed then
         error(("assignment to global '%s': hooks keep state in ctx, in locals or in mg.shared"):format(tostring(name)), 2)
       end
-      local at = self:here(2, name)
+      local at = self:here(name)
       self:error(at, ("assignment to global '%s'"):format(tostring(name)), { hint = ("write local %s = …"):format(tostring(name)) })
       written[name] = value
     end,
@@ -336,7 +336,7 @@ function Loader:unknown_name(name, unit)
   elseif near then
     message = message .. ("; did you mean '%s'?"):format(near)
   end
-  self:error(self:here(2, name), message)
+  self:error(self:here(name), message)
   return setmetatable({}, Unknown)
 end
 

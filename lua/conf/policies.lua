@@ -78,11 +78,7 @@ local function checked_options(c, d, module)
     end
     return {}
   end
-  local value, errors = module.options:check(raw, "", {
-    upstream = function(name)
-      return c:upstream_by_name(name)
-    end,
-  })
+  local value, errors = module.options:check(raw, "", { upstreams = c:upstreams_by_name() })
   if value == nil then
     report_options(c, d, errors)
   end

@@ -178,6 +178,12 @@ local function target(c, r, o, decl)
   end
 end
 
+--- Does the declaration name a target, right or wrong?
+function M.names_target(d)
+  local body = d.body or { proxy = true } -- without a table it has been reported already
+  return (body.proxy or body.redirect or body.reply) ~= nil
+end
+
 local bit_rewrite, bit_access = 1, 2
 
 --- Fills the fields of route `r` (match, pattern, order, label and hooks are set already).
@@ -185,7 +191,8 @@ local bit_rewrite, bit_access = 1, 2
 ---@param r table
 ---@param o table     options as they hold
 ---@param decl table
-function M.fill(c, r, o, decl)
+---@param outer table   the site's declaration
+function M.fill(c, r, o, decl, outer)
   plain_fields(r, o)
   buffers(r, o)
   retries(r, o)
@@ -193,7 +200,7 @@ function M.fill(c, r, o, decl)
   matchers(r, o.when)
   target(c, r, o, decl)
   local answers = r.hooks and (r.hooks % (2 * bit_rewrite) >= bit_rewrite or r.hooks % (2 * bit_access) >= bit_access)
-  if r.action == "none" and not answers then
+  if r.action == "none" and not answers and not M.names_target(decl) and not M.names_target(outer) then
     c:report(decl.at, ("%s has no target"):format(c.loader:title(decl)), { hint = "add proxy, redirect or reply" })
   end
   local named = (o.proxy and 1 or 0) + (o.redirect and 1 or 0) + (o.reply and 1 or 0)

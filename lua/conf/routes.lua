@@ -1,7 +1,7 @@
 --- Patterns of routes, and the ties between them.
 ---
 ---   "/"          everything               "/x"      exactly /x            "/x/*"   /x and all below it
----   "/u/:id"     one segment stands for :id         "~ ^/a"  PCRE2        "~* ^/a" PCRE2 without case
+---   "/u/:id"     one segment stands for :id (a last /* takes any rest)         "~ ^/a"  PCRE2        "~* ^/a" PCRE2 without case
 local M = {}
 
 ---@class conf.Pattern
@@ -18,7 +18,7 @@ local function regex(text)
   return { match = "regex", pattern = pattern, caseless = star == "*" or nil }
 end
 
-local function segments(text)
+local function segments(text, pattern)
   for segment in text:gmatch("[^/]+") do
     local name = segment:match("^:(.*)$")
     if name and not name:match("^[%a_][%w_]*$") then
@@ -27,7 +27,7 @@ local function segments(text)
       return nil, ("in '%s' the name does not stand for a whole segment"):format(segment)
     end
   end
-  return { match = "segments", pattern = text }
+  return { match = "segments", pattern = pattern }
 end
 
 --- Understands the argument of `route`.
@@ -50,10 +50,7 @@ function M.parse(text)
     local stem = text:gsub("/?%*.*$", "")
     return nil, ("in %q the * stands elsewhere than in a last segment of its own"):format(text), ('write "%s/*"'):format(stem)
   elseif text:find("/:") then
-    if base then
-      return nil, ("%q mixes :names and /*; that takes a regex"):format(text), ('write "~ ^%s/"'):format(base:gsub(":[%w_]+", "[^/]+"))
-    end
-    return segments(text)
+    return segments(base or text, text)
   elseif base then
     return { match = "prefix", pattern = base }
   end
