@@ -31,18 +31,20 @@ CC := clang
 endif
 
 # Warnings from a header of a library are not ours: -isystem.
-PKG_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
-PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
+# Asked once, and only when something is compiled: `make deps` runs before there is a pkg-config.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS))))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DMG_SHARE_DIR='"$(PREFIX)/share/moongate"' -Icore $(PKG_CFLAGS) $(CPPFLAGS)
-CFLAGS_ALL   = -std=c11 -g $(WARN) -fstack-protector-strong -fno-omit-frame-pointer $(CFLAGS_$(FLAVOUR)) $(CFLAGS)
+CFLAGS_ALL   = -std=c11 -g $(WARN) -fstack-protector-strong $(CFLAGS_$(FLAVOUR)) $(CFLAGS)
 LDFLAGS_ALL  = $(LDFLAGS_$(FLAVOUR)) $(LDFLAGS)
 LIBS         = $(PKG_LIBS) -lpthread -ldl -lm
 
 # The release binary hides its symbols; the library for the unit specs needs them, so it has an object
 # tree of its own (-O1, CHECK on). The other flavours are not shipped and use one tree for both.
-SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
-CFLAGS_release  := -O2 -D_FORTIFY_SOURCE=2
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# WERROR=1 (set by .ci/run) makes warnings errors; not under sanitizers, which confuse the flow analysis.
+CFLAGS_release  := -O2 -D_FORTIFY_SOURCE=2 $(if $(WERROR),-Werror)
 CFLAGS_debug    := -O0 -DMG_DEBUG -fPIC
 CFLAGS_asan     := -O1 -DMG_DEBUG -fPIC $(SAN)
 CFLAGS_fuzz     := -O1 -DMG_DEBUG -fPIC $(SAN) -fsanitize=fuzzer-no-link -Wno-gnu-folding-constant

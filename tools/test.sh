@@ -6,6 +6,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
+unset MAKEFLAGS MFLAGS # this is a new make, with jobs of its own
 jobs=${1:-$(nproc)}
 passed=0 failed=0 broken="" began=$SECONDS
 stages="build lint specs asan-build asan-specs fuzz-replay"
