@@ -1,0 +1,64 @@
+--- The subcommands written in Lua. `main` prints nothing: it returns the exit status and the texts for standard output and standard error,
+--- so that specs call it and the C boot prints.
+local M = {}
+
+--- Subcommands with a module of their own: cli/<name>.lua has main(args) with the same three results.
+local commands = {
+  check = "checks a configuration: check [--json] FILE",
+  export = "prints the model of a configuration: export --json FILE",
+  schema = "prints the schema: schema --json | --stubs | --markdown",
+}
+
+local help = [[
+moongate — a gateway scripted in Lua
+
+  moongate run FILE                       runs a configuration in the foreground
+  moongate run HOST=URL ...               runs without one: run app.example.com=127.0.0.1:3000, run :8080=127.0.0.1:3000
+  moongate check [--json] FILE            checks a configuration
+  moongate test [PATH ...]                runs specs of policies
+  moongate export --json FILE             prints the model that a configuration means
+  moongate schema --json|--stubs          prints JSON Schema, or stubs for the Lua language server
+  moongate reload [--rollback]            lets the running gateway load its configuration again, or return to the previous one
+  moongate status [--json]                shows generations, workers, listeners, upstreams
+  moongate -p PREFIX -c FILE              runs as programs that start nginx expect; also -t -T -V -e LOG -g TEXT -s SIGNAL
+]]
+
+function M.help()
+  return 0, help, ""
+end
+
+local function unknown(name)
+  local diag = require "conf.diag"
+  local names = { "run", "test", "reload", "status", "help" }
+  for command in pairs(commands) do
+    names[#names + 1] = command
+  end
+  local near = diag.nearest(name, names)
+  return 2, "", ("moongate: unknown command '%s'%s\nTry: moongate help\n"):format(name, near and ("; did you mean '%s'?"):format(near) or "")
+end
+
+--- Runs `argv` = { "check", "gateway.lua" }.
+---@param argv string[]
+---@return integer status, string out, string err
+function M.main(argv)
+  local name = argv[1]
+  if name == nil or name == "help" or name == "--help" or name == "-h" then
+    return M.help()
+  end
+  local ok, command = pcall(require, "cli." .. name)
+  if not ok then
+    if tostring(command):find("module 'cli." .. name .. "' not found", 1, true) then
+      return unknown(name)
+    end
+    return 1, "", tostring(command) .. "\n"
+  elseif type(command) ~= "table" or not command.main then
+    return unknown(name)
+  end
+  local args = {}
+  for i = 2, #argv do
+    args[i - 1] = argv[i]
+  end
+  return command.main(args)
+end
+
+return M
