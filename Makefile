@@ -93,6 +93,11 @@ $(BUILD)/flags: FORCE
 	@printf '%s\n' "$$FLAGS_TEXT" | cmp -s - $@ || printf '%s\n' "$$FLAGS_TEXT" >$@
 $(BUILD)/flags: export FLAGS_TEXT = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(OBJ_CFLAGS)
 
+# Likewise the list of sources: a removed file, or another ONLY, links anew.
+$(BUILD)/sources: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SRC)' | cmp -s - $@ || echo '$(SRC)' >$@
+
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
@@ -103,7 +108,7 @@ $(BUILD)/tobj/%.o: %.c $(BUILD)/flags
 	@echo "  CC test $<"
 	@$(CC) $(CPPFLAGS_ALL) -DMG_DEBUG $(CFLAGS_ALL) -O1 -fPIC -MMD -MP -c $< -o $@
 
-$(BIN): $(OBJ)
+$(BIN): $(OBJ) $(BUILD)/sources
 	@mkdir -p $(@D); echo "  LINK    $@"
 	@$(CC) $(LDFLAGS_ALL) -rdynamic $(OBJ) $(LIBS) -o $@
 
@@ -112,7 +117,7 @@ build/moongate: build/release/moongate
 
 # -Bsymbolic: our functions must never be replaced by namesakes in the process that loads us. lazy: a
 # tree in which a function is still missing can be tested in its other parts.
-$(TEST_LIB): $(TEST_OBJ)
+$(TEST_LIB): $(TEST_OBJ) $(BUILD)/sources
 	@mkdir -p $(@D); echo "  LINK    $@"
 	@$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic,-z,lazy $(TEST_OBJ) $(LIBS) -o $@
 
