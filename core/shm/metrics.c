@@ -402,13 +402,13 @@ static int metrics_render_hist(const metrics *m, const metrics_series *s, stats_
         double le = i < s->n_bounds ? s->bounds[i] : (double)INFINITY;
         count += metrics_sum_u64(m, s->cell + i);
         metrics_put_line(&f, s, "_bucket", &le, (double)count);
-        code = append(arg, fmt_str(&f));
+        code = append(arg, f.base, fmt_str(&f).n);
     }
     char buf[1024];
     fmt f = fmt_of(buf, sizeof buf);
     metrics_put_line(&f, s, "_sum", NULL, metrics_sum_double(m, s->cell + s->n_bounds + 1));
     metrics_put_line(&f, s, "_count", NULL, (double)count);
-    return code < 0 ? code : append(arg, fmt_str(&f));
+    return code < 0 ? code : append(arg, f.base, fmt_str(&f).n);
 }
 
 static int metrics_render_series(const metrics *m, int id, stats_append *append, void *arg)
@@ -420,7 +420,7 @@ static int metrics_render_series(const metrics *m, int id, stats_append *append,
     char buf[768];
     fmt f = fmt_of(buf, sizeof buf);
     metrics_put_line(&f, s, "", NULL, metrics_value(m, id));
-    return append(arg, fmt_str(&f));
+    return append(arg, f.base, fmt_str(&f).n);
 }
 
 static int metrics_render_family(const metrics *m, uint32_t first, uint32_t count,
@@ -431,7 +431,7 @@ static int metrics_render_family(const metrics *m, uint32_t first, uint32_t coun
     char buf[512];
     fmt f = fmt_of(buf, sizeof buf);
     fmt_printf(&f, "# HELP %s %s\n# TYPE %s %s\n", s->name, s->doc, s->name, kinds[s->kind]);
-    int code = append(arg, fmt_str(&f));
+    int code = append(arg, f.base, fmt_str(&f).n);
     for (uint32_t i = first; i < count && code >= 0; i++) {
         if (m->series[i].family == first) {
             code = metrics_render_series(m, (int)i, append, arg);
@@ -449,7 +449,7 @@ int metrics_render(metrics *m, stats_append *append, void *arg)
                "# TYPE moongate_metrics_refused_total counter\n"
                "moongate_metrics_refused_total %u\n",
                __atomic_load_n(&m->refused, __ATOMIC_RELAXED));
-    int code = append(arg, fmt_str(&f));
+    int code = append(arg, f.base, fmt_str(&f).n);
     uint32_t count = metrics_count(m);
     for (uint32_t i = 0; i < count && code >= 0; i++) {
         if (m->series[i].family == i) {

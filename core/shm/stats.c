@@ -172,7 +172,7 @@ static int stats_render_list(const stats *st, stats_append *append, void *arg)
             stats_put_head(&f, d->name, d->doc, d->is_gauge ? "gauge" : "counter");
         }
         stats_put_value(&f, d, stats_sum(st, (enum stats_id)id));
-        int code = append(arg, fmt_str(&f));
+        int code = append(arg, f.base, fmt_str(&f).n);
         if (code < 0) {
             return code;
         }
@@ -187,7 +187,7 @@ static int stats_render_errors(const stats *st, stats_append *append, void *arg)
     char buf[512];
     fmt f = fmt_of(buf, sizeof buf);
     stats_put_head(&f, d.name, d.doc, "counter");
-    int code = append(arg, fmt_str(&f));
+    int code = append(arg, f.base, fmt_str(&f).n);
     for (int i = 1; i < (int)ERR_INDEX_COUNT && code >= 0; i++) {
         uint64_t n = stats_sum(st, (enum stats_id)((int)STAT_ERRORS + i));
         if (n == 0) {
@@ -202,7 +202,7 @@ static int stats_render_errors(const stats *st, stats_append *append, void *arg)
         d.labels = labels;
         f = fmt_of(buf, sizeof buf);
         stats_put_value(&f, &d, n);
-        code = append(arg, fmt_str(&f));
+        code = append(arg, f.base, fmt_str(&f).n);
     }
     return code < 0 ? code : 0;
 }
@@ -233,7 +233,7 @@ static int stats_render_hists(const stats *st, stats_append *append, void *arg)
         stats_sum_hist(st, (enum stats_hist_id)id, &sum);
         stats_put_head(&f, stats_hist_list[id].name, stats_hist_list[id].doc, "histogram");
         stats_put_hist(&f, stats_hist_list[id].name, &sum);
-        int code = append(arg, fmt_str(&f));
+        int code = append(arg, f.base, fmt_str(&f).n);
         if (code < 0) {
             return code;
         }

@@ -103,8 +103,9 @@ typedef struct stats_desc {
 } stats_desc;
 void stats_describe(enum stats_id id, stats_desc *out);
 
-/* Receives the text in pieces (borrowed until return); 0 to go on, negative ERR_* to stop. */
-typedef int stats_append(void *arg, str text);
+/* Receives the text in pieces (borrowed until return); 0 to go on, negative ERR_* to stop. Pointer and length, not
+ * a str: LuaJIT cannot make callbacks that take structs. */
+typedef int stats_append(void *arg, const char *p, size_t n);
 /* Prometheus text format 0.0.4 of all global figures and, when `m` is not NULL, of the policies' metrics.
  * 0 or what `append` returned. */
 MUST_USE int stats_render(const stats *st, struct metrics *m, stats_append *append, void *arg);
