@@ -40,7 +40,7 @@ local function c_functions(text, found)
       start = line
       name = nil
       for back = line - 1, math.max(1, line - 8), -1 do
-        local candidate = original[back]:match("^[%w_].-([%w_]+)%s*%(")
+        local candidate = original[back]:match("^%w") and original[back]:match("([%w_]+)%s*%(")
         if candidate then
           name = candidate
           break
