@@ -5,10 +5,14 @@
 
 #include "http/msg.h"
 
-/* Fills body, length, keepalive, upgrade, expect_continue and marks fields FIELD_DROP that are hop-by-hop or named by Connection.
- * 0 or ERR_BAD_LENGTH, ERR_LENGTH_AND_CHUNKED, ERR_BAD_CODING, ERR_BAD_HOST, ERR_BAD_CONNECTION. */
+/* Fills body, length, keepalive, upgrade, expect_continue, host, port. Marks FIELD_DROP: hop-by-hop fields, extension fields that
+ * Connection names (names in token.def are never dropped on its word, the element is ignored), and Content-Length when the message has a
+ * body of that length, because h1_write_framing writes it: h1_write_fields + h1_write_framing give exactly one framing field.
+ * 0 or ERR_BAD_LENGTH, ERR_BAD_TRANSFER, ERR_LENGTH_AND_CHUNKED, ERR_BAD_CODING, ERR_BAD_HOST, ERR_EXPECT, or
+ * ERR_BAD_CONNECTION when Connection names more than 32 fields. */
 MUST_USE int framing_request(msg *m);
-/* 0 or ERR_UPSTREAM_HEAD. */
+/* The same for a response; a Content-Length that announces no body here (HEAD, 304) stays a field.
+ * 0 or ERR_UPSTREAM_HEAD. */
 MUST_USE int framing_response(msg *m, enum method request_method);
 
 #endif

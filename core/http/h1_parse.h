@@ -1,6 +1,6 @@
 /* h1_parse.h — strict HTTP/1 heads, requests and responses: bytes in, message out, nothing copied, no I/O.
  *
- * Call again with the whole unconsumed input when more bytes arrived; `scan` remembers how far the search for the end
+ * *m comes from msg_init. Call again with the whole unconsumed input when more bytes arrived; `scan` remembers how far the search for the end
  * of the head went, so that a head sent byte by byte costs O(n). The start line is judged as soon as it is complete.
  * Grammar: RFC 9112 with the rejections of the security model (CL+TE, obs-fold, bare CR or LF, controls, ...).
  * Leading empty lines before a request (at most 4) are skipped (RFC 9112 §2.2). */
@@ -17,6 +17,7 @@ typedef struct h1_limits {
     bool drop_invalid;    /* request fields with an invalid name: dropped when true, else ERR_BAD_FIELD_NAME */
 } h1_limits;
 
+/* All zero before a message; zero again after one was parsed or refused. */
 typedef struct h1_scan {
     uint32_t at;        /* bytes already searched for the end of the head */
     bool line_seen;     /* the start line was complete and judged */

@@ -30,6 +30,8 @@ typedef struct msg {
     str method_name;
     str target;           /* raw request target as sent */
     str reason;           /* responses */
+    str host;             /* requests: Host checked, lower case, without port and trailing dot; empty when HTTP/1.0 sent none */
+    uint16_t port;        /* of Host; 0 when absent */
     headers h;
 } msg;
 

@@ -15,9 +15,15 @@ enum token {
 
 enum { TOKEN_FLAG_HOP = 1 };
 
-/* Case-insensitive; TOKEN_NONE when unknown. token_setup() must have run once in this process (it is idempotent). */
+/* Case-insensitive; TOKEN_NONE when unknown. token_setup() runs when the program is loaded (it is idempotent). */
 enum token token_find(str name);
+/* The same when 32 bytes can be read at p, whatever stands after the name: the parser's way in. */
+enum { TOKEN_WIDE = 32 };
+enum token token_find_wide(const char *p, size_t n);
+/* Lower case, as in token.def. */
 str token_name(enum token t);
+/* As usually written ("Content-Type", "ETag"): what fields made by the gateway are called on the wire. */
+str token_wire_name(enum token t);
 unsigned token_flags(enum token t);
 void token_setup(void);
 

@@ -1,7 +1,7 @@
 /* uri.h — the request target, split once into components; router, policies, cache key and upstream see the same object.
  *
  * RFC 9112 §3.2 forms: origin, absolute (its authority replaces Host), asterisk (OPTIONS), authority (CONNECT). Refused: "#", raw controls and
- * spaces, bad % escapes, a path that climbs above the root, %00. The normalised path is decoded, dot segments removed, slashes merged. */
+ * spaces, bad % escapes in the path, a path that climbs above the root, %00. The normalised path is decoded, dot segments removed, slashes merged. */
 #ifndef HTTP_URI_H
 #define HTTP_URI_H
 
@@ -23,7 +23,7 @@ typedef struct uri {
 
 /* 0 or ERR_BAD_TARGET, ERR_BAD_PATH. `merge_slashes` as in nginx. */
 MUST_USE int uri_parse(str target, enum method m, bool merge_slashes, pool *p, uri *out);
-/* Host field or authority: splits, checks the grammar (reg-name, IPv4, [IPv6]); *host lower case (in the pool when it must change), *port
+/* Host field or authority: splits, checks the grammar (name of unreserved characters, IPv4, [IPv6]); *host lower case (in the pool when it must change), *port
  * 0 when absent. 0 or ERR_BAD_HOST. A trailing dot is kept out of *host. */
 MUST_USE int uri_host(str value, pool *p, str *host, uint16_t *port);
 /* Percent-encodes what may not stand in a path (after normalisation), into the pool; the view itself when nothing must change. */
