@@ -1,0 +1,450 @@
+/* group.c — the groups of a worker: found again by name when a configuration is applied, so that health, pools and counters survive a reload. A group copies what it
+ * needs of its configuration: it may outlive the one it was made from. */
+#include "back/group_impl.h"
+
+#include "back/balance.h"
+#include "back/origin.h"
+#include "back/peer.h"
+#include "base/check.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "tls/stream_tls.h"
+
+#include <stdlib.h>
+
+enum { RETRY_COST = 100, BUDGET_FIRST = 10 * RETRY_COST, BUDGET_MAX = 100 * RETRY_COST, WAITERS_MAX = 100000 };
+
+struct group_set {
+    loop *l;
+    resolver *resolver;
+    list groups;
+    list waiters;
+    uint32_t nwaiters;
+    bool closing;
+};
+
+/* A request that waits for a group's first addresses. */
+typedef struct waiter {
+    list node;
+    group *g;
+    job *j;
+} waiter;
+
+group_set *group_set_new(loop *l, resolver *r)
+{
+    group_set *s = calloc(1, sizeof *s);
+    REQUIRE(s != NULL);
+    s->l = l;
+    s->resolver = r;
+    list_init(&s->groups);
+    list_init(&s->waiters);
+    return s;
+}
+
+void group_set_free(group_set *s)
+{
+    if (!s) {
+        return;
+    }
+    s->closing = true;
+    if (list_is_empty(&s->groups)) { /* else the last group does it */
+        free(s);
+    }
+}
+
+loop *group_set_loop(const group_set *s)
+{
+    return s->l;
+}
+
+resolver *group_resolver(const group *g)
+{
+    return g->set->resolver;
+}
+
+/* ---- waiting for addresses */
+
+static void waiter_free(group_set *s, waiter *w)
+{
+    list_remove(&w->node);
+    s->nwaiters--;
+    free(w);
+}
+
+void group_wake_waiters(group *g)
+{
+    LIST_EACH_SAFE(it, &g->set->waiters)
+    {
+        waiter *w = list_item(it, waiter, node);
+        if (w->g == g) {
+            job_wake(g->set->l, w->j);
+            waiter_free(g->set, w);
+        }
+    }
+}
+
+static bool is_looking_up(const group *g)
+{
+    LIST_EACH(it, &g->origins)
+    {
+        const origin *o = list_item(it, origin, node);
+        if (o->query && !o->answered) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool group_wait_resolved(group *g, job *j)
+{
+    group_set *s = g->set;
+    if (!g->unresolved || s->nwaiters >= WAITERS_MAX || !is_looking_up(g)) {
+        return false;
+    }
+    group_wait_cancel(g, j);
+    waiter *w = calloc(1, sizeof *w);
+    if (!w) {
+        return false;
+    }
+    w->g = g;
+    w->j = j;
+    list_push_back(&s->waiters, &w->node);
+    s->nwaiters++;
+    return true;
+}
+
+void group_wait_cancel(group *g, job *j)
+{
+    if (LIKELY(!g->set->nwaiters)) {
+        return;
+    }
+    LIST_EACH_SAFE(it, &g->set->waiters)
+    {
+        waiter *w = list_item(it, waiter, node);
+        if (w->j == j) {
+            waiter_free(g->set, w);
+        }
+    }
+}
+
+/* ---- making and updating */
+
+static void tier_add(struct tier *t, peer *p)
+{
+    if (t->n == t->cap) {
+        t->cap = t->cap ? t->cap * 2 : 4;
+        t->v = realloc(t->v, t->cap * sizeof *t->v);
+        REQUIRE(t->v != NULL);
+    }
+    t->even = t->n == 0 || (t->even && t->v[0]->weight == p->weight);
+    t->weight += p->weight;
+    t->v[t->n++] = p;
+}
+
+void group_rebuild(group *g)
+{
+    g->npeers = g->nbackup = 0;
+    for (int i = 0; i < 2; i++) {
+        g->tiers[i].n = 0;
+        g->tiers[i].weight = 0;
+    }
+    LIST_EACH(it, &g->peers)
+    {
+        peer *p = list_item(it, peer, node);
+        g->npeers++;
+        g->nbackup += p->backup;
+        if (!p->down) {
+            tier_add(&g->tiers[p->backup], p);
+        }
+    }
+    g->unresolved = false;
+    LIST_EACH(it, &g->origins)
+    {
+        g->unresolved |= !list_item(it, origin, node)->answered;
+    }
+}
+
+static origin *find_origin(group *g, str address)
+{
+    LIST_EACH(it, &g->origins)
+    {
+        origin *o = list_item(it, origin, node);
+        if (!o->kept && str_eq(str_c(o->text), address)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static void update_origins(group *g, const struct conf_peers *c)
+{
+    LIST_EACH(it, &g->origins)
+    {
+        list_item(it, origin, node)->kept = false;
+    }
+    for (int i = 0; i < c->n; i++) {
+        origin *o = find_origin(g, c->v[i].address);
+        if (o) {
+            origin_update(o, &c->v[i]);
+        } else {
+            o = origin_new(g, &c->v[i], g->own.tls ? 443 : 80);
+        }
+        o->kept = true;
+        list_remove(&o->node);
+        list_push_back(&g->origins, &o->node); /* in the order of the file */
+    }
+    LIST_EACH_SAFE(it, &g->origins)
+    {
+        origin *o = list_item(it, origin, node);
+        if (!o->kept) {
+            origin_free(o);
+        }
+    }
+    group_rebuild(g);
+    LIST_EACH_SAFE(it, &g->origins)
+    {
+        origin *o = list_item(it, origin, node);
+        if (!timer_is_set(&o->timer)) {
+            origin_start(o);
+        }
+    }
+}
+
+static group *group_find(group_set *s, str name)
+{
+    LIST_EACH(it, &s->groups)
+    {
+        group *g = list_item(it, group, node);
+        if (str_eq(g->name, name)) {
+            return g;
+        }
+    }
+    return NULL;
+}
+
+static group *group_new(group_set *s, str name)
+{
+    group *g = calloc(1, sizeof *g);
+    REQUIRE(g != NULL);
+    char *copy = strndup(name.n ? name.p : "", name.n);
+    REQUIRE(copy != NULL);
+    g->set = s;
+    g->name = str_of(copy, name.n);
+    g->conf = &g->own;
+    g->budget = BUDGET_FIRST;
+    list_init(&g->origins);
+    list_init(&g->peers);
+    list_push_back(&s->groups, &g->node);
+    return g;
+}
+
+static void group_free(group *g)
+{
+    group_set *s = g->set;
+    while (!list_is_empty(&g->origins)) {
+        origin_free(list_item(g->origins.next, origin, node));
+    }
+    REQUIRE(list_is_empty(&g->peers));
+    tls_client_unref(g->tls);
+    list_remove(&g->node);
+    free(g->tiers[0].v);
+    free(g->tiers[1].v);
+    free((void *)(uintptr_t)g->name.p);
+    free(g);
+    if (s->closing && list_is_empty(&s->groups)) {
+        free(s);
+    }
+}
+
+group *group_ref(group *g)
+{
+    g->refs++;
+    return g;
+}
+
+void group_unref(group *g)
+{
+    if (g && --g->refs == 0) {
+        group_free(g);
+    }
+}
+
+static uint64_t tls_hash(const struct conf_upstream *c)
+{
+    uint64_t h = (uint64_t)c->tls << 1 | c->tls_verify;
+    str parts[] = {c->tls_ca_pem, c->tls_cert_pem, c->tls_key_pem};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        h = hash_keyed(parts[i].p ? parts[i] : STR_EMPTY, h, i);
+    }
+    return h;
+}
+
+/* A changed context means that parked connections and sessions of the old one must not be used again. */
+static void update_tls(group *g, const struct conf_upstream *c, tls_client *made)
+{
+    if (c->tls && !made) {
+        return; /* as before */
+    }
+    if (!c->tls && !g->tls) {
+        return;
+    }
+    tls_client_unref(g->tls);
+    g->tls = made;
+    g->config_tag++;
+    LIST_EACH(it, &g->peers)
+    {
+        peer *p = list_item(it, peer, node);
+        if (p->tls_session) {
+            stream_tls_session_free(p->tls_session);
+            p->tls_session = NULL;
+        }
+    }
+}
+
+static void group_update(group *g, const struct conf_upstream *c, tls_client *made)
+{
+    update_tls(g, c, made);
+    g->tls_hash = tls_hash(c);
+    g->own = *c;
+    /* what points into the configuration does not come along */
+    g->own.name = g->name;
+    g->own.peers = (struct conf_peers){0};
+    g->own.hash_key = g->own.tls_name = g->own.label = STR_EMPTY;
+    g->own.tls_ca_pem = g->own.tls_cert_pem = g->own.tls_key_pem = STR_EMPTY;
+    update_origins(g, &c->peers);
+}
+
+/* A context for an upstream whose TLS settings are new; NULL in *out when the group's own will do. */
+static int prepare_tls(group_set *s, const struct conf_upstream *c, tls_client **out, char *err, size_t cap)
+{
+    const group *g = group_find(s, c->name);
+    *out = NULL;
+    if (!c->tls || (g && g->tls && g->tls_hash == tls_hash(c))) {
+        return 0;
+    }
+    struct tls_client_args a = {
+        .verify = c->tls_verify,
+        .ca_pem = c->tls_ca_pem.p ? c->tls_ca_pem : STR_EMPTY,
+        .cert_pem = c->tls_cert_pem.p ? c->tls_cert_pem : STR_EMPTY,
+        .key_pem = c->tls_key_pem.p ? c->tls_key_pem : STR_EMPTY,
+    };
+    *out = tls_client_new(&a, err, cap);
+    return *out ? 0 : ERR_CONF;
+}
+
+int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap)
+{
+    const struct conf_upstreams *u = &c->g.upstreams;
+    tls_client **made = calloc((size_t)u->n + 1, sizeof *made);
+    REQUIRE(made != NULL);
+    int rc = 0;
+    for (int i = 0; i < u->n && rc == 0; i++) {
+        rc = prepare_tls(s, &u->v[i], &made[i], err, errcap);
+    }
+    for (int i = 0; i < u->n; i++) { /* nothing can fail from here on: all or nothing */
+        if (rc < 0) {
+            tls_client_unref(made[i]);
+            continue;
+        }
+        group *g = group_find(s, u->v[i].name);
+        g = g ? g : group_new(s, u->v[i].name);
+        group_update(g, &u->v[i], made[i]);
+        out[i] = group_ref(g);
+    }
+    free(made);
+    return rc;
+}
+
+void group_each(group_set *s, void (*fn)(group *g, void *arg), void *arg)
+{
+    LIST_EACH_SAFE(it, &s->groups)
+    {
+        fn(list_item(it, group, node), arg);
+    }
+}
+
+/* ---- choosing */
+
+static peer *choose(const choice *c)
+{
+    switch ((enum conf_balance)c->g->own.balance) {
+    case CONF_BALANCE_RR:
+        return balance_rr(c);
+    case CONF_BALANCE_LEAST:
+        return balance_least(c);
+    case CONF_BALANCE_P2C:
+        return balance_p2c(c);
+    case CONF_BALANCE_HASH:
+        return balance_hash(c);
+    }
+    return NULL;
+}
+
+peer *group_pick(group *g, const struct pick_args *a)
+{
+    for (int i = 0; i < 2; i++) {
+        choice c = {g, &g->tiers[i], a};
+        peer *p = c.tier->n ? choose(&c) : NULL;
+        if (p) {
+            return peer_take(p, a->now_ms);
+        }
+    }
+    return NULL;
+}
+
+peer *group_pick_named(group *g, str text, int64_t now_ms)
+{
+    peer *second = NULL; /* one of a name's addresses, or one that is out of rotation */
+    LIST_EACH(it, &g->peers)
+    {
+        peer *p = list_item(it, peer, node);
+        bool exact = str_eq(str_of(p->text, p->text_n), text);
+        if (!exact && !str_eq(str_c(p->origin->text), text)) {
+            continue;
+        }
+        if (peer_is_eligible(p, now_ms)) {
+            return peer_take(p, now_ms);
+        }
+        bool full = p->max_conns && p->in_flight >= (uint32_t)p->max_conns;
+        second = !second && !full ? p : second;
+    }
+    return second ? peer_take(second, now_ms) : NULL;
+}
+
+/* ---- retry budget */
+
+static void budget_add(group *g, int64_t n)
+{
+    g->budget = g->budget + n < BUDGET_MAX ? g->budget + n : BUDGET_MAX;
+}
+
+static void budget_age(group *g, int64_t now_ms)
+{
+    int64_t gone = now_ms - g->budget_at_ms;
+    if (gone > 0) { /* one retry a second */
+        budget_add(g, g->budget_at_ms ? (gone < 100000 ? gone : 100000) * RETRY_COST / 1000 : 0);
+        g->budget_at_ms = now_ms;
+    }
+}
+
+void group_count_request(group *g, int64_t now_ms)
+{
+    (void)now_ms;
+    g->requests++;
+    budget_add(g, g->own.retry_budget);
+}
+
+bool group_may_retry(group *g, int64_t now_ms)
+{
+    if (g->own.retry_budget == 0) {
+        g->retries++;
+        return true;
+    }
+    budget_age(g, now_ms);
+    if (g->budget < RETRY_COST) {
+        return false;
+    }
+    g->budget -= RETRY_COST;
+    g->retries++;
+    return true;
+}

@@ -1,0 +1,210 @@
+/* origin.c — see origin.h. */
+#include "back/origin.h"
+
+#include "back/group_impl.h"
+#include "back/peer.h"
+#include "base/check.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum { LOOKUP_MIN_MS = 1000, LOOKUP_RETRY_MAX_MS = 30000 };
+
+static int within(int64_t v, int64_t lo, int64_t hi)
+{
+    return (int)(v < lo ? lo : v > hi ? hi : v);
+}
+
+/* Puts the configuration's numbers into a peer; its history stays. */
+static void apply_to(const origin *o, peer *p)
+{
+    const struct conf_upstream *u = &p->g->own;
+    int weight = within(o->own.weight, 1, 65535);
+    if (weight != p->weight) {
+        p->weight = p->effective = weight;
+        p->current = 0;
+    }
+    p->max_conns = within(o->own.max_conns, 0, INT32_MAX);
+    p->max_fails = within(o->own.fails >= 0 ? o->own.fails : u->passive_fails, 0, INT32_MAX);
+    p->window_ms = o->own.window >= 0 ? o->own.window : u->passive_window;
+    p->backup = o->own.backup;
+    p->down = o->own.down;
+    p->idle.max = (uint32_t)within(u->keepalive_idle, 0, INT32_MAX);
+    p->idle.timeout_ms = u->keepalive_timeout;
+    if (!p->max_fails) {
+        p->ejected_at_ms = p->trial_at_ms = 0;
+    }
+}
+
+static peer *find_peer(const origin *o, const addr *at)
+{
+    LIST_EACH(it, &o->g->peers)
+    {
+        peer *p = list_item(it, peer, node);
+        if (p->origin == o && addr_eq(&p->at, at)) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static bool is_in(const addr *v, int n, const addr *at)
+{
+    for (int i = 0; i < n; i++) {
+        if (addr_eq(&v[i], at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The peers of the origin become those of v: known ones stay as they are. */
+static void set_addrs(origin *o, const addr *v, int n)
+{
+    LIST_EACH_SAFE(it, &o->g->peers)
+    {
+        peer *p = list_item(it, peer, node);
+        if (p->origin == o && !is_in(v, n, &p->at)) {
+            peer_retire(p);
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        if (!find_peer(o, &v[i])) {
+            apply_to(o, peer_new(o, &v[i]));
+        }
+    }
+    o->answered = n > 0;
+    group_rebuild(o->g);
+}
+
+static void lookup_failed(origin *o, int err)
+{
+    if (o->retry_ms == LOOKUP_MIN_MS) { /* the first of a row */
+        log_warn("upstream %.*s: %.*s: %s%s", STR_ARG(o->g->name), STR_ARG(o->host), err_text(err),
+                 o->answered ? "; the last addresses stay" : "");
+    }
+    timer_set(group_set_loop(o->g->set), &o->timer, o->retry_ms);
+    o->retry_ms = o->retry_ms * 2 < LOOKUP_RETRY_MAX_MS ? o->retry_ms * 2 : LOOKUP_RETRY_MAX_MS;
+    group_wake_waiters(o->g);
+}
+
+static void lookup_done(origin *o, int rc, resolve_answer *a)
+{
+    if (rc < 0 || a->n == 0) {
+        lookup_failed(o, rc < 0 ? rc : ERR_RESOLVE);
+        return;
+    }
+    for (int i = 0; i < a->n; i++) {
+        addr_set_port(&a->v[i], o->port);
+    }
+    set_addrs(o, a->v, a->n);
+    o->retry_ms = LOOKUP_MIN_MS;
+    timer_set(group_set_loop(o->g->set), &o->timer, a->ttl_ms > LOOKUP_MIN_MS ? a->ttl_ms : LOOKUP_MIN_MS);
+    group_wake_waiters(o->g);
+}
+
+static void on_lookup(job *j)
+{
+    origin *o = container_of(j, origin, job);
+    if (!o->query) {
+        origin_start(o);
+        return;
+    }
+    resolve_answer a;
+    int rc = resolve_result(o->query, &a);
+    if (rc != ERR_AGAIN) {
+        o->query = NULL;
+        lookup_done(o, rc, &a);
+    }
+}
+
+static void on_ttl(timer *t)
+{
+    origin *o = container_of(t, origin, timer);
+    job_wake(group_set_loop(o->g->set), &o->job);
+}
+
+void origin_start(origin *o)
+{
+    resolver *r = group_resolver(o->g);
+    if (!o->host.n || o->query || !r) {
+        return;
+    }
+    resolve_answer a;
+    int rc = resolve_cached(r, o->host, &a);
+    if (rc == ERR_AGAIN) {
+        o->query = resolve_start(r, o->host, &o->job);
+        if (o->query) {
+            return;
+        }
+        rc = ERR_RESOLVE;
+    }
+    lookup_done(o, rc, &a);
+}
+
+/* "name:port" or "name". */
+static void split_name(origin *o, uint16_t default_port)
+{
+    str text = str_c(o->text);
+    size_t colon = str_find(text, ':', 0);
+    uint64_t port = default_port;
+    o->host = str_of(text.p, colon);
+    if (colon < text.n && (str_to_u64(str_from(text, colon + 1), &port) < 0 || port == 0 || port > 65535)) {
+        log_error("upstream %.*s: %s: not a port", STR_ARG(o->g->name), o->text);
+        port = default_port;
+    }
+    o->port = (uint16_t)port;
+}
+
+origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port)
+{
+    origin *o = calloc(1, sizeof *o);
+    REQUIRE(o != NULL);
+    o->g = g;
+    o->own = *c;
+    o->retry_ms = LOOKUP_MIN_MS;
+    o->text = strndup(c->address.p, c->address.n);
+    REQUIRE(o->text != NULL);
+    job_init(&o->job, on_lookup);
+    timer_init(&o->timer, on_ttl);
+    list_push_back(&g->origins, &o->node);
+    addr at;
+    if (addr_parse(str_c(o->text), default_port, &at) == 0) {
+        set_addrs(o, &at, 1);
+    } else {
+        split_name(o, default_port);
+    }
+    return o;
+}
+
+void origin_update(origin *o, const struct conf_peer *c)
+{
+    o->own = *c;
+    LIST_EACH(it, &o->g->peers)
+    {
+        peer *p = list_item(it, peer, node);
+        if (p->origin == o) {
+            apply_to(o, p);
+        }
+    }
+}
+
+void origin_free(origin *o)
+{
+    if (o->query) {
+        resolve_cancel(o->query);
+    }
+    job_cancel(&o->job);
+    timer_stop(&o->timer);
+    LIST_EACH_SAFE(it, &o->g->peers)
+    {
+        peer *p = list_item(it, peer, node);
+        if (p->origin == o) {
+            peer_retire(p);
+        }
+    }
+    list_remove(&o->node);
+    free(o->text);
+    free(o);
+}
