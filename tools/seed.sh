@@ -1,8 +1,7 @@
 #!/bin/bash
 # Runs the acceptance suite of the reverse-proxy guide against build/moongate with the native
-# configurations of spec/guide. What applies is listed in spec/guide/APPLIES, one item a line:
-#   group NAME            run this group
-#   skip ID reason…       but not this check
+# configurations of spec/guide. What applies is listed in spec/guide/APPLIES, one group a line:
+#   NAME  ID,ID  why these checks of the group do not apply      ("-": all apply)
 # The suite lives beside the repository ($SEED_SUITE, default ../shared/suites/seed); without it, or
 # without spec/guide, there is nothing to do. Further arguments go to the suite (e.g. --only A01).
 set -u
@@ -17,8 +16,8 @@ applies=spec/guide/APPLIES
 [ -e "$applies" ] || { echo "seed: $applies is missing" >&2; exit 1; }
 
 binary=${MOONGATE:-$PWD/build/moongate}
-groups=$(awk '$1 == "group" { print $2 }' "$applies")
-skips=$(awk '$1 == "skip" { printf "%s%s", comma, $2; comma = "," }' "$applies")
+groups=$(awk '/^[a-z]/ { print $1 }' "$applies")
+skips=$(awk '/^[a-z]/ && $2 ~ /^[A-Z][0-9]/ { printf "%s%s", comma, $2; comma = "," }' "$applies")
 # shellcheck disable=SC2086 # one word per group
 exec "$suite/run" --server "$binary -p {prefix} -c {conf}" --conf-dir "$PWD/spec/guide" --conf-ext .lua \
     ${skips:+--skip "$skips"} "$@" $groups
