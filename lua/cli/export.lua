@@ -1,5 +1,5 @@
---- `moongate export --json FILE`: the model a configuration means, as JSON: fields of core/conf/fields.def, already inherited, in milliseconds
---- and bytes. A field that is not printed has its default.
+--- `moongate export --json FILE`: the model a configuration means, as JSON: fields of core/conf/fields.def, already inherited, in
+--- milliseconds and bytes. A field that is not printed has its default.
 local conf = require "conf"
 local json = require "conf.json"
 

@@ -34,7 +34,8 @@ local function unknown(name)
     names[#names + 1] = command
   end
   local near = diag.nearest(name, names)
-  return 2, "", ("moongate: unknown command '%s'%s\nTry: moongate help\n"):format(name, near and ("; did you mean '%s'?"):format(near) or "")
+  local hint = near and ("; did you mean '%s'?"):format(near) or ""
+  return 2, "", ("moongate: unknown command '%s'%s\nTry: moongate help\n"):format(name, hint)
 end
 
 --- Runs `argv` = { "check", "gateway.lua" }.

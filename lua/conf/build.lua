@@ -289,7 +289,8 @@ function Build:site_routes(site)
     self:route(site, site.decl, {}, { id = 0, list = {} }, { match = "prefix", pattern = "/", border = false })
     catch_all = #model.routes
   elseif #model.routes == 0 and #site.options == 0 and c.diags.errors == 0 then
-    c:report(site.decl.at, ("%s has no route and no target"):format(c.loader:title(site.decl)), { hint = "add proxy, redirect, reply or a route" })
+    c:report(site.decl.at, ("%s has no route and no target"):format(c.loader:title(site.decl)),
+      { hint = "add proxy, redirect, reply or a route" })
   end
   model.fallback = catch_all and catch_all - 1 or nil
 end
@@ -344,7 +345,8 @@ function Build:strays()
     end
   end
   if #self.c.loader.sites == 0 and self.c.diags.errors == 0 then
-    self.c:report({ file = self.c.loader.main, line = 0 }, "no site is declared", { hint = 'write site "*" { proxy = "http://127.0.0.1:3000" }' })
+    self.c:report({ file = self.c.loader.main, line = 0 }, "no site is declared",
+      { hint = 'write site "*" { proxy = "http://127.0.0.1:3000" }' })
   end
 end
 

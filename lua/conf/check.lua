@@ -217,6 +217,12 @@ function Checker:upstream(v, at)
     d.used = true
     return d.handle
   end
+  local scheme, name, path = upstreams.named(v)
+  d = scheme and loader.upstreams[name]
+  if d then -- "http://backend/base": the group with a path
+    d.used = true
+    return d.handle, path
+  end
   local url, err = upstreams.parse_url(v)
   if url then
     return self:implicit_upstream(url, at), url.path

@@ -1,5 +1,5 @@
---- The schema told to others: JSON Schema (editors, pipelines), LuaLS stubs (completion and checks while typing), Markdown (the reference in
---- docs/config.md).
+--- The schema told to others: JSON Schema (editors, pipelines), LuaLS stubs (completion and checks while typing), Markdown (the
+--- reference in docs/config.md).
 local schema = require "conf.schema"
 
 local M = {}

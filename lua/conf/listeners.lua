@@ -51,11 +51,12 @@ end
 --- The site that answers plain HTTP for a TLS site.
 local function redirect_site(site, port)
   return {
-    names = site.model.names, label = site.model.label .. " (redirect to https)", trust = site.model.trust, trust_header = site.model.trust_header,
-    trust_recursive = site.model.trust_recursive, fallback = 0,
+    names = site.model.names, label = site.model.label .. " (redirect to https)", fallback = 0,
+    trust = site.model.trust, trust_header = site.model.trust_header, trust_recursive = site.model.trust_recursive,
     routes = { {
-      match = "prefix", pattern = "/", border = false, label = site.model.routes[1] and site.model.routes[1].label, order = 0, action = "reply",
-      reply_status = 301, reply_location = "https://$host" .. port .. "$request_uri", access_log = site.redirect_log,
+      match = "prefix", pattern = "/", border = false, order = 0, label = ("%s:%d"):format(site.decl.at.file, site.decl.at.line),
+      action = "reply", reply_status = 301, reply_location = "https://$host" .. port .. "$request_uri",
+      access_log = site.redirect_log,
     } },
   }
 end
@@ -82,7 +83,8 @@ local function names_once(self, l, site)
   for _, name in ipairs(site.model.names) do
     local other = taken[name]
     if other and other ~= site then
-      self.c:report(site.decl.arg, ('site "%s" is declared twice on %s; first at %s:%d'):format(name, l.address, other.decl.at.file, other.decl.at.line))
+      self.c:report(site.decl.arg, ('site "%s" is declared twice on %s; first at %s:%d'):format(
+        name, l.address, other.decl.at.file, other.decl.at.line))
     end
     taken[name] = site
   end

@@ -30,16 +30,12 @@ end
 
 --- Place of an option inside the table of a policy: as deep as the path leads.
 local function option_place(d, path)
-  local holder, at = d.body, d
-  local place = d.at
+  local holder, place = d.body, d.at
   for _, key in ipairs(keys_of(path)) do
     if type(holder) ~= "table" then
       break
     end
-    if key ~= "options" or holder ~= d.body then
-      at = { holder = holder, key = key, decl = d }
-      holder, place = holder[key], at
-    end
+    holder, place = holder[key], { holder = holder, key = key, decl = d }
   end
   return place
 end
@@ -92,14 +88,17 @@ local function entries_of(c, d, module, made)
     known[phase] = true
     local fn = made[phase]
     if type(fn) == "function" then
-      entries[phase] = { fn = fn, policy = d.name, on_error = module.on_error or "deny", label = ("%s:%d"):format(d.at.file, d.at.line) }
+      entries[phase] = {
+        fn = fn, policy = d.name, on_error = module.on_error or "deny", label = ("%s:%d"):format(d.at.file, d.at.line),
+      }
     elseif fn ~= nil then
       c:report(d.at, ("policy '%s': '%s' must be a function, got %s"):format(d.name, phase, type(fn)))
     end
   end
   for name in pairs(made) do
     if not known[name] and name ~= "init" then
-      c:report(d.at, ("policy '%s' returns '%s', which is no hook (hooks: %s)"):format(d.name, tostring(name), table.concat(M.phases, ", ")))
+      c:report(d.at, ("policy '%s' returns '%s', which is no hook (hooks: %s)"):format(
+        d.name, tostring(name), table.concat(M.phases, ", ")))
     end
   end
   return entries

@@ -123,7 +123,8 @@ function M.report_ties(c, list)
     for _, other in ipairs(same[key]) do
       if methods_overlap(r.options.methods, other.options.methods) and conditions_tie(r.options.when, other.options.when) then
         c:report(r.decl.arg, ('route "%s" ties with route "%s" at %s:%d: nothing says which one wins'):format(
-          r.decl.name, other.decl.name, other.decl.at.file, other.decl.at.line), { hint = "tell them apart by methods or when, or remove one" })
+          r.decl.name, other.decl.name, other.decl.at.file, other.decl.at.line),
+          { hint = "tell them apart by methods or when, or remove one" })
         break
       end
     end

@@ -28,6 +28,8 @@ local OWN = {
 M.header_name = t.custom("the name of a header field", "string", { type = "string" }, function(c, v, at)
   if type(v) == "string" and OWN[v:lower()] then
     return c:report(at, ("'%s' belongs to the connection and is written by the gateway itself"):format(v), { on_key = true })
+  elseif type(v) == "string" and v:lower() == "host" then
+    return c:report(at, "the Host sent upstream is an option of its own", { hint = 'write host = "…"', on_key = true })
   end
   return header_name:check(c, v, at)
 end)
@@ -118,7 +120,9 @@ M.method = text("a method such as \"GET\"", nil, function(v)
   return v:match("^%u[%u%-_]*$") ~= nil
 end, "methods are written in capitals")
 
-local TRUST = { ["x-forwarded-for"] = "X-Forwarded-For", ["x-real-ip"] = "X-Real-IP", forwarded = "Forwarded", proxy_protocol = "proxy_protocol" }
+local TRUST = {
+  ["x-forwarded-for"] = "X-Forwarded-For", ["x-real-ip"] = "X-Real-IP", forwarded = "Forwarded", proxy_protocol = "proxy_protocol",
+}
 
 M.trust_header = t.custom('a header name or "proxy_protocol"', "string", { type = "string" }, function(c, v, at, self)
   if type(v) ~= "string" or not v:match("^[%w%-_]+$") then
@@ -232,30 +236,31 @@ function M.tls(kind)
     end
     local pair = kind:check(c, v, at)
     pair.at = at
-    if not pair.cert ~= not pair.key then
+    if (pair.cert == nil) ~= (pair.key == nil) then
       return c:report(at, ("tls needs both cert and key; %s is missing"):format(pair.cert and "key" or "cert"))
     end
     return pair
   end
-  return t.custom("a folder, { cert = …, key = … }, or a list of them", "string|conf.Tls|(string|conf.Tls)[]", { type = { "string", "object" } },
-    function(c, v, at)
-      if v == false then
-        return false
-      elseif type(v) == "table" and #v > 0 and not c:is_decl(v) then
-        local out = {}
-        for i, item in ipairs(v) do
-          out[#out + 1] = one(c, item, { holder = v, key = i })
-        end
-        for key in pairs(v) do
-          if type(key) ~= "number" then
-            c:report({ holder = v, key = key }, ("'%s' must stand with its certificate: { { cert = …, key = … }, … }"):format(tostring(key)))
-          end
-        end
-        return out
+  local lua, json = "string|conf.Tls|(string|conf.Tls)[]", { type = { "string", "object", "array" } }
+  return t.custom("a folder, { cert = …, key = … }, or a list of them", lua, json, function(c, v, at)
+    if v == false then
+      return false
+    elseif type(v) == "table" and #v > 0 and not c:is_decl(v) then
+      local out = {}
+      for i, item in ipairs(v) do
+        out[#out + 1] = one(c, item, { holder = v, key = i })
       end
-      local pair = one(c, v, at)
-      return pair and { pair } or nil
-    end)
+      for key in pairs(v) do
+        if type(key) ~= "number" then
+          c:report({ holder = v, key = key },
+            ("'%s' must stand with its certificate: { { cert = …, key = … }, … }"):format(tostring(key)))
+        end
+      end
+      return out
+    end
+    local pair = one(c, v, at)
+    return pair and { pair } or nil
+  end)
 end
 
 return M

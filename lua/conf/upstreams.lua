@@ -19,6 +19,12 @@ local function authority(text, port)
   return host .. ":" .. n
 end
 
+--- "http://backend/base" read as the name of a group and a path: scheme, name, path; nil for anything with a port.
+---@param text string
+function M.named(text)
+  return text:match("^(https?)://([%w_%-%.]+)(.*)$")
+end
+
 ---@class conf.Url
 ---@field tls boolean
 ---@field address string   what the core connects to
