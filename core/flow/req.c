@@ -138,6 +138,7 @@ static void end_attempts(req *r)
             r->attempts[i].open = false;
             peer_done(r->attempts[i].peer, false, clock_ms());
         }
+        peer_unref(r->attempts[i].peer);
     }
     r->nattempts = 0;
 }
@@ -151,6 +152,9 @@ void req_free(req *r)
         fetch_end(&r->fetch);
     }
     end_attempts(r);
+    if (r->group) {
+        group_wait_cancel(r->group, &r->job);
+    }
     if (r->body) {
         body_free(r->body);
     }
