@@ -1,5 +1,5 @@
-/* board.c — slots and quarantine. Each field has one writer at a time; readers take consistent copies by looking
- * twice at the word that is written first and last. */
+/* board.c — slots and quarantine. Each field has one writer at a time; readers take consistent
+ * copies by looking twice at the word that is written first and last. */
 #include "shm/board.h"
 
 #include "base/check.h"

@@ -1,9 +1,9 @@
 /* board.h — the scoreboard: what every worker is doing, readable by master and admin without locks.
  *
- * A slot belongs to one worker process at a time; its index is the worker's index in stats, metrics and
- * limit_conn too. The master claims and frees slots; the worker alone writes its figures. The hook fields are
- * the watchdog's: written before Lua is entered, cleared after. The quarantine list is written by the
- * master alone and read by workers. */
+ * A slot belongs to one worker process at a time; its index is the worker's index in stats, metrics
+ * and limit_conn too. The master claims and frees slots; the worker alone writes its figures. The
+ * hook fields are the watchdog's: written before Lua is entered, cleared after. The quarantine list
+ * is written by the master alone and read by workers. */
 #ifndef SHM_BOARD_H
 #define SHM_BOARD_H
 
@@ -23,7 +23,8 @@ typedef struct board_policy {
 } board_policy;
 
 typedef struct board_hook {
-    int64_t since_ms; /* monotonic; 0 = not in Lua. Written last on entry: it publishes the others */
+    int64_t
+        since_ms; /* monotonic; 0 = not in Lua. Written last on entry: it publishes the others */
     uint64_t generation;
     uint32_t phase; /* flow's number of the phase */
     uint32_t unused;
@@ -48,7 +49,8 @@ size_t board_bytes(uint32_t slots);
 uint32_t board_slots(const board *b);
 /* The slot itself, shared; REQUIRE index < board_slots(). */
 board_slot *board_slot_at(board *b, uint32_t index);
-/* Master, before fork: index of a free slot, now STARTING with pid 0; ERR_LIMIT when all are in use. */
+/* Master, before fork: index of a free slot, now STARTING with pid 0; ERR_LIMIT when all are in
+ * use. */
 MUST_USE int board_claim(board *b, int64_t now_ms);
 /* Master: the process has ended and all its accounts are settled. */
 void board_free(board *b, uint32_t index);
@@ -89,7 +91,8 @@ static inline void board_hook_leave(board_slot *s)
     __atomic_store_n(&s->hook.since_ms, 0, __ATOMIC_RELEASE);
 }
 
-/* Master: true when the slot has been in one hook for `limit_ms` or more; *out is a consistent copy. */
+/* Master: true when the slot has been in one hook for `limit_ms` or more; *out is a consistent
+ * copy. */
 MUST_USE bool board_hook_stuck(const board_slot *s, int64_t now_ms, int64_t limit_ms,
                                board_hook *out);
 
@@ -104,14 +107,15 @@ typedef struct board_quarantine {
 /* Changes with every change of the list. A worker compares it (one load) before it trusts what it
  * remembered about its policies. */
 uint32_t board_quarantine_serial(const board *b);
-/* Copy of the list, at most BOARD_QUARANTINE_MAX; returns the number, or ERR_AGAIN while it is being
- * written: keep what you know and look again next time. */
+/* Copy of the list, at most BOARD_QUARANTINE_MAX; returns the number, or ERR_AGAIN while it is
+ * being written: keep what you know and look again next time. */
 MUST_USE int board_quarantine_list(const board *b, board_quarantine *out);
 /* Is this policy on the list for this generation? */
 bool board_is_quarantined(const board *b, str policy, uint64_t generation);
 /* Master only. Same policy and generation: kills + 1. A full list drops its oldest entry. */
 void board_quarantine_add(board *b, const board_hook *hook, int64_t now_ms);
-/* Master only: removes entries of generations < `generation` (after a commit), or all with UINT64_MAX. */
+/* Master only: removes entries of generations < `generation` (after a commit), or all with
+ * UINT64_MAX. */
 void board_quarantine_clear(board *b, uint64_t generation);
 
 #endif

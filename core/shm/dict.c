@@ -157,7 +157,8 @@ static void dict_fill(dict_node *node, const dict_value *v, int64_t expires_ms)
     }
 }
 
-/* May the new value take the old one's place? Not when that would waste more than half of the block. */
+/* May the new value take the old one's place? Not when that would waste more than half of the
+ * block. */
 static bool dict_fits(dict *d, slab_ref ref, const dict_node *node, const dict_value *v)
 {
     size_t need = sizeof *node + node->key_n + dict_value_bytes(v);
@@ -174,8 +175,8 @@ static void dict_overwrite(dict_node *node, const dict_value *v, int64_t expires
     node->state &= (uint8_t)~DICT_DIRTY;
 }
 
-/* Stores under `key`; `old` is its entry so far, or 0. The old value goes only once there is room for the new
- * one, or when the oldest entries have to go anyway. */
+/* Stores under `key`; `old` is its entry so far, or 0. The old value goes only once there is room
+ * for the new one, or when the oldest entries have to go anyway. */
 static int dict_store(dict *d, str key, uint32_t hash, const dict_value *v, const dict_put *how)
 {
     slab_ref old = dict_core_find(d, key, hash);
@@ -307,8 +308,7 @@ int dict_incr_or_init(dict *d, str key, const dict_incr_init *how, int64_t now_m
     } else {
         dict_value v = {.type = DICT_NUMBER, .num = how->init + how->by};
         dict_core_reap(d, now_ms);
-        code = dict_store(d, key, hash, &v,
-                          &(dict_put){DICT_MODE_SET, false, how->ttl_ms, now_ms});
+        code = dict_store(d, key, hash, &v, &(dict_put){DICT_MODE_SET, false, how->ttl_ms, now_ms});
         *out = v.num;
     }
     dict_core_unlock(d);

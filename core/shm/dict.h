@@ -1,11 +1,12 @@
-/* dict.h — shared dictionary: string key → number, boolean, string or list, with 32 user flags, LRU and
- * expiry. The store behind mg.shared and ngx.shared; the semantics are those of ngx.shared.
+/* dict.h — shared dictionary: string key → number, boolean, string or list, with 32 user flags, LRU
+ * and expiry. The store behind mg.shared and ngx.shared; the semantics are those of ngx.shared.
  *
  * A `dict` is the shared structure itself, mapped: valid as long as the segment is. All times are
- * milliseconds of CLOCK_MONOTONIC (clock_ms()), which is comparable between processes; ttl_ms 0 = no
- * expiry. Expired entries stay readable for get_stale until the space is needed.
+ * milliseconds of CLOCK_MONOTONIC (clock_ms()), which is comparable between processes; ttl_ms 0 =
+ * no expiry. Expired entries stay readable for get_stale until the space is needed.
  *
- * A process killed inside an operation loses at most the entry it was changing (and the LRU order). */
+ * A process killed inside an operation loses at most the entry it was changing (and the LRU order).
+ */
 #ifndef SHM_DICT_H
 #define SHM_DICT_H
 
@@ -18,13 +19,13 @@ typedef struct dict dict;
 enum dict_type { DICT_NIL, DICT_BOOLEAN, DICT_NUMBER, DICT_STRING, DICT_LIST };
 
 enum {
-    DICT_FORCED = 1,       /* stored, but unexpired entries were evicted to make room (`forcible`) */
-    DICT_KEY_MAX = 65535,  /* bytes; longer keys and empty ones: ERR_INVALID */
+    DICT_FORCED = 1,      /* stored, but unexpired entries were evicted to make room (`forcible`) */
+    DICT_KEY_MAX = 65535, /* bytes; longer keys and empty ones: ERR_INVALID */
     DICT_MIN_SIZE = 16384, /* bytes of seg_data_size */
 };
 
-/* In: a value to store (`s` borrowed). Out: a value read; strings are copied to `buf`, which the caller
- * provides with its size before the call. */
+/* In: a value to store (`s` borrowed). Out: a value read; strings are copied to `buf`, which the
+ * caller provides with its size before the call. */
 typedef struct dict_value {
     enum dict_type type;
     uint32_t flags; /* the user's; lists have none */
@@ -36,17 +37,18 @@ typedef struct dict_value {
     size_t cap;     /* out: its size */
 } dict_value;
 
-/* Formats a blank segment or attaches to one that holds a dict. ERR_INVALID: too small, or not a dict. */
+/* Formats a blank segment or attaches to one that holds a dict. ERR_INVALID: too small, or not a
+ * dict. */
 MUST_USE int dict_open(seg *s, dict **out);
 
-/* 0; ERR_NOT_FOUND (absent or expired); ERR_INVALID (a list, or a bad key); ERR_LIMIT: the string needs
- * v->s.n bytes and buf is smaller (v->s.p is NULL then). */
+/* 0; ERR_NOT_FOUND (absent or expired); ERR_INVALID (a list, or a bad key); ERR_LIMIT: the string
+ * needs v->s.n bytes and buf is smaller (v->s.p is NULL then). */
 MUST_USE int dict_get(dict *d, str key, int64_t now_ms, dict_value *v);
 /* Finds expired entries too and says so in v->stale. */
 MUST_USE int dict_get_stale(dict *d, str key, int64_t now_ms, dict_value *v);
 
-/* Stores; DICT_NIL deletes. 0 or DICT_FORCED; ERR_MEM (larger than the dict can ever hold or make room
- * for), ERR_INVALID (key, or a list). */
+/* Stores; DICT_NIL deletes. 0 or DICT_FORCED; ERR_MEM (larger than the dict can ever hold or make
+ * room for), ERR_INVALID (key, or a list). */
 MUST_USE int dict_set(dict *d, str key, const dict_value *v, int64_t ttl_ms, int64_t now_ms);
 /* Never evicts an unexpired entry: ERR_MEM instead. */
 MUST_USE int dict_safe_set(dict *d, str key, const dict_value *v, int64_t ttl_ms, int64_t now_ms);
@@ -58,7 +60,8 @@ MUST_USE int dict_replace(dict *d, str key, const dict_value *v, int64_t ttl_ms,
 /* Absent keys are no error. */
 void dict_delete(dict *d, str key);
 
-/* Adds to a number. 0; ERR_NOT_FOUND; ERR_INVALID (not a number, or a bad key). Keeps expiry and flags. */
+/* Adds to a number. 0; ERR_NOT_FOUND; ERR_INVALID (not a number, or a bad key). Keeps expiry and
+ * flags. */
 MUST_USE int dict_incr(dict *d, str key, double by, int64_t now_ms, double *out);
 /* For an absent or expired key: store init + by, expiring after ttl_ms. */
 typedef struct dict_incr_init {
@@ -75,8 +78,8 @@ MUST_USE int dict_expire(dict *d, str key, int64_t ttl_ms, int64_t now_ms);
 /* 0 or ERR_NOT_FOUND; *ttl_ms remaining, 0 = never expires. */
 MUST_USE int dict_ttl(dict *d, str key, int64_t now_ms, int64_t *ttl_ms);
 
-/* Lists of strings and numbers. Push returns the new length, never evicts: ERR_MEM; ERR_INVALID: holds
- * something else, or v is neither string nor number. */
+/* Lists of strings and numbers. Push returns the new length, never evicts: ERR_MEM; ERR_INVALID:
+ * holds something else, or v is neither string nor number. */
 MUST_USE int dict_lpush(dict *d, str key, const dict_value *v, int64_t now_ms);
 MUST_USE int dict_rpush(dict *d, str key, const dict_value *v, int64_t now_ms);
 /* 0, ERR_NOT_FOUND (absent; lists are never empty), ERR_INVALID (not a list), ERR_LIMIT as dict_get

@@ -1,9 +1,10 @@
-/* dict_core.h — inside of the dictionary: entries, hash chains, LRU list, making room, repair. Private to dict*.c.
+/* dict_core.h — inside of the dictionary: entries, hash chains, LRU list, making room, repair.
+ * Private to dict*.c.
  *
- * Crash rule (who holds the lock may be killed at any instruction): chains of entries and of list items are
- * singly linked by one publishing store, so walking them is always possible; everything else (LRU, back links,
- * counts, free lists) is derived and rebuilt by dict_core_repair(). Bytes that change in place are guarded by
- * DICT_DIRTY: such an entry is dropped. */
+ * Crash rule (who holds the lock may be killed at any instruction): chains of entries and of list
+ * items are singly linked by one publishing store, so walking them is always possible; everything
+ * else (LRU, back links, counts, free lists) is derived and rebuilt by dict_core_repair(). Bytes
+ * that change in place are guarded by DICT_DIRTY: such an entry is dropped. */
 #ifndef SHM_DICT_CORE_H
 #define SHM_DICT_CORE_H
 

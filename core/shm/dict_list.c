@@ -1,4 +1,5 @@
-/* dict_list.c — the dictionary's lists: entries whose value is a chain of items, each a block of its own. */
+/* dict_list.c — the dictionary's lists: entries whose value is a chain of items, each a block of
+ * its own. */
 #include "shm/dict.h"
 
 #include "base/err.h"

@@ -1,8 +1,9 @@
 /* limit.c — GCRA over a set-associative table.
  *
- * A set is eight entries: eight hashes on one cache line, eight TATs on the next, then the keys. There are no
- * links, so nothing can dangle: an entry exists when its hash is not 0, and the hash is stored last. A process
- * killed inside loses the entry it was claiming and there is nothing to repair. */
+ * A set is eight entries: eight hashes on one cache line, eight TATs on the next, then the keys.
+ * There are no links, so nothing can dangle: an entry exists when its hash is not 0, and the hash
+ * is stored last. A process killed inside loses the entry it was claiming and there is nothing to
+ * repair. */
 #include "shm/limit.h"
 
 #include "base/err.h"
@@ -110,8 +111,8 @@ static inline int64_t limit_clamp(int64_t v, int64_t low, int64_t high)
     return v < low ? low : v > high ? high : v;
 }
 
-/* GCRA: `ahead` is how far the key has paid in advance before this request. Returns the verdict and stores how
- * far it is ahead afterwards in *after. */
+/* GCRA: `ahead` is how far the key has paid in advance before this request. Returns the verdict and
+ * stores how far it is ahead afterwards in *after. */
 static int limit_judge(const limit_ask *ask, int64_t ahead, int64_t *after, limit_result *out)
 {
     int64_t emission = limit_clamp(ask->emission_us, 1, LIMIT_EMISSION_MAX);

@@ -1,7 +1,8 @@
 /* limit_conn.c — concurrency: a hash table of keys in use, with one count per worker in each entry.
  *
- * Entries in use cannot be evicted, so the table chains over all its entries instead of using small sets. The counts
- * per worker are the truth; totals, chains and the free list are derived from them and rebuilt by repair. */
+ * Entries in use cannot be evicted, so the table chains over all its entries instead of using small
+ * sets. The counts per worker are the truth; totals, chains and the free list are derived from them
+ * and rebuilt by repair. */
 #include "shm/limit.h"
 
 #include "base/check.h"

@@ -1,8 +1,8 @@
 /* limit_key.h — keys of limit tables in 48 fixed bytes. Private to limit*.c.
  *
- * Up to 47 bytes are kept as they are and compared exactly. A longer key is kept as its length, a second hash
- * with an independent secret and its first bytes; with the table's own 64-bit hash that makes 128 bits which
- * nobody outside can aim at. */
+ * Up to 47 bytes are kept as they are and compared exactly. A longer key is kept as its length, a
+ * second hash with an independent secret and its first bytes; with the table's own 64-bit hash that
+ * makes 128 bits which nobody outside can aim at. */
 #ifndef SHM_LIMIT_KEY_H
 #define SHM_LIMIT_KEY_H
 

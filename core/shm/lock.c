@@ -1,12 +1,13 @@
 /* lock.c — a robust futex mutex made for "never two at a time".
  *
- * The kernel keeps, per thread, a pointer to a list of held futexes and one slot for "the futex I am just
- * taking or releasing" (list_op_pending); at the thread's death it marks those that carry its id with
- * FUTEX_OWNER_DIED and wakes a waiter. pthread's robust mutexes maintain the list; as nobody here ever holds two
- * locks, the slot alone is enough: it is set before the lock word is tried and cleared after it was given back.
- * Measured: 30 instructions for take and release instead of 137 for a robust pthread mutex, which would have
- * been half of a dictionary increment. The list head is the C library's own, so its robust mutexes keep working
- * beside ours (none may be taken while one of ours is held). */
+ * The kernel keeps, per thread, a pointer to a list of held futexes and one slot for "the futex I
+ * am just taking or releasing" (list_op_pending); at the thread's death it marks those that carry
+ * its id with FUTEX_OWNER_DIED and wakes a waiter. pthread's robust mutexes maintain the list; as
+ * nobody here ever holds two locks, the slot alone is enough: it is set before the lock word is
+ * tried and cleared after it was given back. Measured: 30 instructions for take and release instead
+ * of 137 for a robust pthread mutex, which would have been half of a dictionary increment. The list
+ * head is the C library's own, so its robust mutexes keep working beside ours (none may be taken
+ * while one of ours is held). */
 #include "shm/lock.h"
 
 #include "base/check.h"
@@ -19,8 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Spins cover sections of some hundred instructions on another core; on one core they are a bounded waste.
- * The kernel wait is bounded too, so that no lost wake can ever be worse than a hiccup. */
+/* Spins cover sections of some hundred instructions on another core; on one core they are a bounded
+ * waste. The kernel wait is bounded too, so that no lost wake can ever be worse than a hiccup. */
 enum { LOCK_SPINS = 100, LOCK_WAIT_MS = 50 };
 
 /* This thread in the eyes of the kernel. tid 0: not looked up since the start or the fork. */
@@ -56,12 +57,13 @@ static COLD void lock_attach(void)
     lock_me.tid = (uint32_t)syscall(SYS_gettid);
 }
 
-/* Tells the kernel which word to look at if we die. The slot holds the word's address less an offset that the
- * list's registrant chose. */
+/* Tells the kernel which word to look at if we die. The slot holds the word's address less an
+ * offset that the list's registrant chose. */
 static inline void lock_announce(lock_self *me, lock *l)
 {
     char *at = (char *)&l->word - me->head->futex_offset;
-    __atomic_store_n(&me->head->list_op_pending, (struct robust_list *)(void *)at, __ATOMIC_RELAXED);
+    __atomic_store_n(&me->head->list_op_pending, (struct robust_list *)(void *)at,
+                     __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -130,7 +132,8 @@ void lock_take(lock *l, lock_repair *repair, void *arg)
     if (LIKELY(lock_swap(l, 0, me->tid))) {
         return;
     }
-    /* Dying in repair leads the next taker here too: the word carries our id until we release it. */
+    /* Dying in repair leads the next taker here too: the word carries our id until we release it.
+     */
     if (lock_contend(l, me->tid)) {
         l->repairs++;
         repair(arg);

@@ -1,8 +1,8 @@
 /* metrics.c — the table of named series and their cells.
  *
- * A series is written completely, then published by the count; it never changes or moves afterwards, so readers
- * take no lock and a process killed in metrics_register() leaves nothing behind. Cells are columns: one per
- * slot, and a last one for gauges, which all workers share. */
+ * A series is written completely, then published by the count; it never changes or moves
+ * afterwards, so readers take no lock and a process killed in metrics_register() leaves nothing
+ * behind. Cells are columns: one per slot, and a last one for gauges, which all workers share. */
 #include "shm/metrics.h"
 
 #include "base/err.h"
@@ -129,7 +129,8 @@ static bool metrics_is_name(str s, bool colon)
     return s.n > 0 && s.n <= METRIC_NAME_MAX;
 }
 
-/* Label values are UTF-8 with three escapes; other control bytes would break no line but help nobody. */
+/* Label values are UTF-8 with three escapes; other control bytes would break no line but help
+ * nobody. */
 static void metrics_escape(fmt *f, str value)
 {
     for (size_t i = 0; i < value.n; i++) {
@@ -243,7 +244,8 @@ static int metrics_find_or_append(metrics *m, const metric_def *def, str labels)
 
 static void metrics_repair(void *arg)
 {
-    (void)arg; /* unpublished series are overwritten by the next one; at worst some cells are lost */
+    (void)
+        arg; /* unpublished series are overwritten by the next one; at worst some cells are lost */
 }
 
 int metrics_register(metrics *m, const metric_def *def)

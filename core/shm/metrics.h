@@ -1,8 +1,8 @@
 /* metrics.h — named figures of policies (mg.metrics): counters, gauges, histograms with labels.
  *
- * A series (name + labels) is registered once and gets an id, the same in every worker and for as long as
- * the segment lives, so figures survive a hot swap. Counters and histograms have cells per worker (one
- * writer, no locks); a gauge is one cell for all workers, set or added to atomically.
+ * A series (name + labels) is registered once and gets an id, the same in every worker and for as
+ * long as the segment lives, so figures survive a hot swap. Counters and histograms have cells per
+ * worker (one writer, no locks); a gauge is one cell for all workers, set or added to atomically.
  * The table is bounded; a full one refuses new series and counts the refusals. */
 #ifndef SHM_METRICS_H
 #define SHM_METRICS_H
@@ -43,8 +43,9 @@ size_t metrics_bytes(uint32_t slots, uint32_t series);
 /* Which column this process writes; before it, column 0. */
 void metrics_start(uint32_t slot);
 
-/* Id (>= 0) of the series, registered if new. ERR_INVALID: bad name, label, bounds, or the name is known
- * with another kind or other bounds; ERR_LIMIT: table full. Takes a lock: once per series, not per request. */
+/* Id (>= 0) of the series, registered if new. ERR_INVALID: bad name, label, bounds, or the name is
+ * known with another kind or other bounds; ERR_LIMIT: table full. Takes a lock: once per series,
+ * not per request. */
 MUST_USE int metrics_register(metrics *m, const metric_def *def);
 /* Counter: by >= 0 (negative and NaN are ignored). Gauge: any. Unknown ids are ignored. */
 void metrics_add(metrics *m, int id, double by);

@@ -1,8 +1,9 @@
 /* seg.c — segments: a list of handles per process over sealed memfds.
  *
- * The head of a segment carries a random identity, so that a worker which receives a descriptor can tell
- * "the one I inherited" from "a new one with the same name". The size is sealed: a mapping can then never
- * be cut under a reader (SIGBUS). The kind is stored last and atomically; it says "formatted". */
+ * The head of a segment carries a random identity, so that a worker which receives a descriptor can
+ * tell "the one I inherited" from "a new one with the same name". The size is sealed: a mapping can
+ * then never be cut under a reader (SIGBUS). The kind is stored last and atomically; it says
+ * "formatted". */
 #include "shm/seg.h"
 
 #include "base/check.h"

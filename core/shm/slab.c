@@ -1,14 +1,14 @@
 /* slab.c — two-level segregated fit in units of 16 bytes.
  *
- * A block of n units whose payload starts at unit u covers bytes [16u - 8, 16(u + n) - 8): its 8-byte tag sits
- * before the payload, so payloads are 16-byte aligned and a reference is just u. The tag has the block's size
- * with the used and mark bits, and the size of the block before it. A free block's payload holds its list links.
- * The last tag is a used block of 0 units.
+ * A block of n units whose payload starts at unit u covers bytes [16u - 8, 16(u + n) - 8): its
+ * 8-byte tag sits before the payload, so payloads are 16-byte aligned and a reference is just u.
+ * The tag has the block's size with the used and mark bits, and the size of the block before it. A
+ * free block's payload holds its list links. The last tag is a used block of 0 units.
  *
- * Crash rule: walking sizes from the first block must reach the last tag at every instruction. A new tag is
- * complete before the one store that makes it part of the chain. `prev` and the lists may be wrong then;
- * slab_sweep() computes them anew. Only the compiler's order matters: the dead process's stores happened up to
- * one instruction and no further. */
+ * Crash rule: walking sizes from the first block must reach the last tag at every instruction. A
+ * new tag is complete before the one store that makes it part of the chain. `prev` and the lists
+ * may be wrong then; slab_sweep() computes them anew. Only the compiler's order matters: the dead
+ * process's stores happened up to one instruction and no further. */
 #include "shm/slab.h"
 
 #include "base/check.h"
@@ -75,7 +75,8 @@ static inline uint32_t slab_log2(uint32_t units)
     return 31 - (uint32_t)__builtin_clz(units);
 }
 
-/* The class whose blocks are at least as large as its lower bound: where a block of `units` is kept. */
+/* The class whose blocks are at least as large as its lower bound: where a block of `units` is
+ * kept. */
 static inline slab_class slab_class_of(uint32_t units)
 {
     if (units < SLAB_COLS) {
@@ -88,8 +89,7 @@ static inline slab_class slab_class_of(uint32_t units)
 /* The first class all of whose blocks have `units`. */
 static inline slab_class slab_class_above(uint32_t units)
 {
-    return slab_class_of(units < SLAB_COLS ? units
-                                           : units + (1U << (slab_log2(units) - 3)) - 1);
+    return slab_class_of(units < SLAB_COLS ? units : units + (1U << (slab_log2(units) - 3)) - 1);
 }
 
 static void slab_link(slab *s, slab_ref ref, uint32_t units)
@@ -185,7 +185,8 @@ static slab_ref slab_find(slab *s, uint32_t units)
     return 0;
 }
 
-/* Cuts an unlinked block to `units`; the rest becomes a free block. Returns the block's new size. */
+/* Cuts an unlinked block to `units`; the rest becomes a free block. Returns the block's new size.
+ */
 static uint32_t slab_split(slab *s, slab_ref ref, uint32_t units)
 {
     slab_tag *tag = slab_tag_of(s, ref);

@@ -129,10 +129,9 @@ uint64_t stats_of(const stats *st, uint32_t slot, enum stats_id id)
 void stats_describe(enum stats_id id, stats_desc *out)
 {
     REQUIRE(id < STAT_COUNT);
-    *out = id < STAT_ERRORS
-               ? stats_list[id]
-               : (stats_desc){"errors_total", "", "Requests and exchanges that ended in an error",
-                              false};
+    *out = id < STAT_ERRORS ? stats_list[id]
+                            : (stats_desc){"errors_total", "",
+                                           "Requests and exchanges that ended in an error", false};
 }
 
 static void stats_put_head(fmt *f, const char *name, const char *doc, const char *type)
@@ -220,8 +219,8 @@ static void stats_put_hist(fmt *f, const char *name, const stats_hist *h)
         }
         fmt_printf(f, "\"} %llu\n", (unsigned long long)count);
     }
-    fmt_printf(f, "moongate_%s_sum %.6f\nmoongate_%s_count %llu\n", name, (double)h->sum_us / 1e6, name,
-               (unsigned long long)count);
+    fmt_printf(f, "moongate_%s_sum %.6f\nmoongate_%s_count %llu\n", name, (double)h->sum_us / 1e6,
+               name, (unsigned long long)count);
 }
 
 static int stats_render_hists(const stats *st, stats_append *append, void *arg)

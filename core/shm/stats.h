@@ -1,8 +1,10 @@
-/* stats.h — global counters: one block per worker, one writer each, summed by readers without locks.
+/* stats.h — global counters: one block per worker, one writer each, summed by readers without
+ * locks.
  *
- * The list is stats.def. Counting is one or two instructions on memory no other worker writes. A process that
- * never called stats_start() counts into a private block, so every unit works without a segment.
- * Blocks outlive workers: a replacement goes on where the dead one stopped, its gauges start at 0. */
+ * The list is stats.def. Counting is one or two instructions on memory no other worker writes. A
+ * process that never called stats_start() counts into a private block, so every unit works without
+ * a segment. Blocks outlive workers: a replacement goes on where the dead one stopped, its gauges
+ * start at 0. */
 #ifndef SHM_STATS_H
 #define SHM_STATS_H
 
@@ -26,7 +28,8 @@ enum stats_hist_id {
     STAT_HIST_COUNT
 };
 
-/* Bucket i counts durations < 2^(i + STATS_HIST_SHIFT) us: 128 us, 256 us, … 33.6 s; the last is +Inf. */
+/* Bucket i counts durations < 2^(i + STATS_HIST_SHIFT) us: 128 us, 256 us, … 33.6 s; the last is
+ * +Inf. */
 enum { STATS_HIST_SHIFT = 7, STATS_HIST_BUCKETS = 20, STATS_SLOTS_MAX = 258 };
 
 typedef struct stats_hist {
@@ -44,7 +47,8 @@ typedef struct stats stats;
 /* Where this process counts. Set by stats_start, never NULL. */
 extern stats_block *stats_mine;
 
-/* Formats or attaches. `slots`: board slots, plus one for the master and one for the helper if they count. */
+/* Formats or attaches. `slots`: board slots, plus one for the master and one for the helper if they
+ * count. */
 MUST_USE int stats_open(seg *s, uint32_t slots, stats **out);
 /* Bytes of segment that `slots` need. */
 size_t stats_bytes(uint32_t slots);
@@ -103,11 +107,11 @@ typedef struct stats_desc {
 } stats_desc;
 void stats_describe(enum stats_id id, stats_desc *out);
 
-/* Receives the text in pieces (borrowed until return); 0 to go on, negative ERR_* to stop. Pointer and length, not
- * a str: LuaJIT cannot make callbacks that take structs. */
+/* Receives the text in pieces (borrowed until return); 0 to go on, negative ERR_* to stop. Pointer
+ * and length, not a str: LuaJIT cannot make callbacks that take structs. */
 typedef int stats_append(void *arg, const char *p, size_t n);
-/* Prometheus text format 0.0.4 of all global figures and, when `m` is not NULL, of the policies' metrics.
- * 0 or what `append` returned. */
+/* Prometheus text format 0.0.4 of all global figures and, when `m` is not NULL, of the policies'
+ * metrics. 0 or what `append` returned. */
 MUST_USE int stats_render(const stats *st, struct metrics *m, stats_append *append, void *arg);
 
 #endif
