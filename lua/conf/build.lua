@@ -38,10 +38,10 @@ function Build:check_upstreams()
     c.crumbs = { c.loader:title(d) }
     d.options = check.declaration(c, d, schema.upstream)
   end
+  c.crumbs = {}
   for _, d in ipairs(c.loader.caches) do
     c:report(d.at, "cache is not available in this build", { hint = "remove it" })
   end
-  c.crumbs = {}
 end
 
 function Build:build_upstreams()

@@ -98,11 +98,21 @@ function Checker:inside(crumb, f, ...)
   return result
 end
 
-function Checker:list(item, raw)
-  local out = self:typed({}, raw)
-  for i, v in ipairs(raw) do
-    out[#out + 1] = item:check(self, v, { holder = raw, key = i })
+--- Runs `f` with the option `at` named in the context line.
+function Checker:within(at, f)
+  if at and type(at.key) == "string" then
+    return self:inside(at.key, f)
   end
+  return f()
+end
+
+function Checker:list(item, raw, at)
+  local out = self:typed({}, raw)
+  self:within(at, function()
+    for i, v in ipairs(raw) do
+      out[#out + 1] = item:check(self, v, { holder = raw, key = i })
+    end
+  end)
   for key in pairs(raw) do
     if type(key) ~= "number" then
       self:report({ holder = raw, key = key }, ("unknown option '%s': a list is expected here"):format(tostring(key)), { on_key = true })
@@ -111,16 +121,18 @@ function Checker:list(item, raw)
   return out
 end
 
-function Checker:map(key_type, item, raw)
+function Checker:map(key_type, item, raw, at)
   local out = self:typed({}, raw)
-  for _, key in ipairs(M.sorted_keys(raw)) do
-    local at = { holder = raw, key = key }
-    local name = key_type:check(self, key, at)
-    local value = item:check(self, raw[key], at)
-    if name ~= nil and value ~= nil then
-      out[name] = value
+  self:within(at, function()
+    for _, key in ipairs(M.sorted_keys(raw)) do
+      local place = { holder = raw, key = key }
+      local name = key_type:check(self, key, place)
+      local value = item:check(self, raw[key], place)
+      if name ~= nil and value ~= nil then
+        out[name] = value
+      end
     end
-  end
+  end)
   return out
 end
 
@@ -173,7 +185,7 @@ end
 
 function Checker:record(kind, raw, at)
   local out = self:typed({}, raw)
-  local function fields()
+  self:within(at, function()
     for _, key in ipairs(M.sorted_keys(raw)) do
       local f = kind.by_name[key]
       local place = { holder = raw, key = key }
@@ -187,12 +199,7 @@ function Checker:record(kind, raw, at)
         out[key] = f.type:check(self, raw[key], place)
       end
     end
-  end
-  if at and type(at.key) == "string" then
-    self:inside(at.key, fields)
-  else
-    fields()
-  end
+  end)
   return out
 end
 

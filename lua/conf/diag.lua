@@ -100,8 +100,9 @@ function M.format(d)
   if d.excerpt then
     local number = tostring(d.line)
     local margin = (" "):rep(2 + #number)
-    local before = d.excerpt:sub(1, d.mark.col - 1):gsub("[^\t]", " ")
-    local len = math.max(1, math.min(d.mark.len, #d.excerpt - d.mark.col + 1))
+    local before = d.excerpt:sub(1, d.mark.col - 1):gsub("[\128-\191]", ""):gsub("[^\t]", " ")
+    local marked = d.excerpt:sub(d.mark.col, d.mark.col + d.mark.len - 1):gsub("[\128-\191]", "")
+    local len = math.max(1, #marked)
     out[#out + 1] = ("  %s | %s"):format(number, d.excerpt)
     out[#out + 1] = ("%s | %s%s%s"):format(margin, before, ("^"):rep(len), d.hint and " " .. d.hint or "")
     if d.context then

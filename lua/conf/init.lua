@@ -101,7 +101,7 @@ function M.load(opts)
     end,
   }, diags)
   local model
-  if diags.errors == 0 or loader.gateway or #loader.sites > 0 then
+  if not loader.aborted then -- half a file would bring errors that are none
     model = require("conf.build").build(loader)
   end
   loader.sealed = true

@@ -12,7 +12,10 @@ local function address_of(text)
   if text:match("^unix:/.+") then
     return text
   end
-  local host, port = text:match("^(.-):?(%d+)$")
+  local host, port = text:match("^(.*):(%d+)$")
+  if not host and text:match("^%d+$") then
+    host, port = "", text
+  end
   if not host or tonumber(port) > 65535 then
     return nil
   end

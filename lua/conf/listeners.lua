@@ -78,13 +78,13 @@ function Plan:listener(spec, site)
   return l
 end
 
-local function names_once(self, l, site)
+local function names_once(self, l, site, spec)
   local taken = self.first[l].names
   for _, name in ipairs(site.model.names) do
     local other = taken[name]
     if other and other ~= site then
       self.c:report(site.decl.arg, ('site "%s" is declared twice on %s; first at %s:%d'):format(
-        name, l.address, other.decl.at.file, other.decl.at.line))
+        name, spec.text, other.decl.at.file, other.decl.at.line))
     end
     taken[name] = site
   end
@@ -137,13 +137,12 @@ end
 
 function Plan:add(site, gateway)
   local specs, explicit = specs_of(site, gateway)
-  local port = tls_port(specs)
-  local before = self.placed
+  local port, before, errors = tls_port(specs), self.placed, self.c.diags.errors
   for _, spec in ipairs(with_twins(specs, self.c.loader.opts.ipv6)) do
     local index = self:served(site, spec, port, explicit)
     if index and not (index ~= site.index and not explicit and site.http_redirect == false) then
       local l = self:listener(spec, site)
-      names_once(self, l, site)
+      names_once(self, l, site, spec)
       table.insert(l.sites, index)
       self.placed = self.placed + 1
       self:apply_limits(l, site.effective)
@@ -155,7 +154,7 @@ function Plan:add(site, gateway)
       end
     end
   end
-  if self.placed == before then
+  if self.placed == before and self.c.diags.errors == errors then
     self.c:report(site.decl.at, ('site "%s" is served on no address: every one listens with tls and it has no certificate'):format(
       site.model.names[1] or "?"))
   end

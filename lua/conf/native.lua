@@ -384,6 +384,7 @@ function Loader:evaluate(path, text, from)
   local f, line, message = sandbox.compile(text, path)
   unit.scan = positions.scan(text)
   if not f then
+    self.aborted = true
     self:error(syntax_place(unit, line, message), message)
     return nil
   end
@@ -391,7 +392,7 @@ function Loader:evaluate(path, text, from)
   f = assert(loadstring((unit.scan.text:gsub("^#[^\n]*", "")), "=" .. path))
   local env = self:environment(unit)
   rawset(env, positions.MARK, self:mark(unit))
-  setfenv(f, env)
+  sandbox.seal(f, env)
   local ok, result, at_line = sandbox.call(f)
   if not ok then
     self:runtime_error(unit, result, at_line)
@@ -401,6 +402,7 @@ function Loader:evaluate(path, text, from)
 end
 
 function Loader:runtime_error(unit, err, line)
+  self.aborted = true
   local text = type(err) == "string" and err or "error object is a " .. type(err)
   local file, at, message = text:match("^(.-):(%d+): (.*)$")
   local where = file and self.units[file] or unit
@@ -418,7 +420,7 @@ end
 --- Evaluates a configuration. `opts`: path, text, reader, env, glob, user, moongate (all set by conf.load).
 ---@param opts table
 ---@param diags table
----@return table loader  the declarations and their places
+---@return table loader  the declarations and their places; `aborted` when a file did not run to its end
 function M.evaluate(opts, diags)
   local self = setmetatable({
     opts = opts, diags = diags, main = opts.path, dir = opts.path:match("^(.*/)") or "", units = {}, where = {}, pending = {},
@@ -428,7 +430,9 @@ function M.evaluate(opts, diags)
     self.globals[name] = make(self)
   end
   self:evaluate(opts.path, opts.text)
-  self:report_pending()
+  if not self.aborted then
+    self:report_pending()
+  end
   return self
 end
 

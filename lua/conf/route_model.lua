@@ -86,7 +86,11 @@ local function ops_of(out, op, map)
   for _, name in ipairs(sorted(map or {})) do
     local v = map[name]
     if v then
-      out[#out + 1] = { op = op, name = name, value = v.value, always = v.always == false and false or nil }
+      local item = { op = op, name = name, value = v.value }
+      if not v.always then
+        item.always = false
+      end
+      out[#out + 1] = item
     end
   end
 end

@@ -4,8 +4,11 @@ local M = {}
 
 M.INSTRUCTIONS = 50e6
 M.MEMORY_KB = 256 * 1024
-local STEP = 2000
-local LONGEST_STRING = 16 * 1024 * 1024
+local STEP = 500
+local LONGEST_STRING = 1024 * 1024
+
+--- Environments of sealed files: how the bounds tell a file's code from the loader's.
+local sealed = setmetatable({}, { __mode = "k" })
 
 local function copy(t, except)
   local out = {}
@@ -20,7 +23,7 @@ end
 local function bounded_rep(s, n, sep)
   s, n = tostring(s), tonumber(n) or 0
   if (#s + (sep and #sep or 0)) * n > LONGEST_STRING then
-    error("string.rep: the result is longer than 16 MB", 2)
+    error("string.rep: the result is longer than 1 MB", 2)
   end
   return string.rep(s, n, sep)
 end
@@ -56,15 +59,32 @@ function M.compile(text, name)
   return nil, tonumber(line) or 1, message or err
 end
 
---- The hook that enforces the bounds. Once a bound is passed it raises at every instruction, so that a pcall in the file
---- cannot go on.
+--- Gives `f` the environment of a sealed file.
+---@param f function
+---@param env table
+function M.seal(f, env)
+  sealed[env] = true
+  return setfenv(f, env)
+end
+
+local function is_sealed(level)
+  local at = debug.getinfo(level + 1, "f")
+  return at and sealed[debug.getfenv(at.func)]
+end
+
+--- The hook that enforces the bounds. Once a bound is passed it raises at every instruction of the file, so that a pcall in it
+--- cannot go on; the loader's own code is left alone.
 local function watcher()
   local left, floor = M.INSTRUCTIONS, collectgarbage("count")
   local function stop(why)
     debug.sethook(function()
-      error(why, 0)
+      if is_sealed(2) then
+        error(why, 0)
+      end
     end, "", 1)
-    error(why, 0)
+    if is_sealed(3) then
+      error(why, 0)
+    end
   end
   return function()
     left = left - STEP
@@ -85,11 +105,11 @@ function M.call(f)
   local line
   local function handler(err)
     for level = 2, 40 do
-      local at = debug.getinfo(level, "Slf")
+      local at = debug.getinfo(level, "lf")
       if not at then
         break
-      elseif at.what ~= "C" and debug.getfenv(at.func) ~= _G and not line then
-        line = at.currentline
+      elseif sealed[debug.getfenv(at.func)] then
+        line = line or at.currentline
       end
     end
     return err

@@ -157,7 +157,7 @@ local function concat(...)
 end
 
 M.gateway = record(concat({
-  field("workers", t.one_of('"auto" or a number', { "string", t.enum("auto") }, { "number", t.integer(1, 1024) }), "worker processes"),
+  field("workers", special.workers, "worker processes"),
   field("user", t.string, "user the workers run as when started as root"),
   field("group", t.string, "group the workers run as"),
   field("pid", t.path, "pid file"),

@@ -116,6 +116,13 @@ M.match_value = t.custom('true, false, a string, or "~ regex"', "boolean|string"
     return c:bad(at, v, self:words())
   end)
 
+M.workers = t.custom('"auto" or a number from 1 to 1024', '"auto"|integer', { type = { "string", "integer" } }, function(c, v, at, self)
+  if v == "auto" or type(v) == "number" and v >= 1 and v <= 1024 and v == math.floor(v) then
+    return v
+  end
+  return c:bad(at, v, self:words())
+end)
+
 M.method = text("a method such as \"GET\"", nil, function(v)
   return v:match("^%u[%u%-_]*$") ~= nil
 end, "methods are written in capitals")

@@ -217,25 +217,6 @@ function M.field(name, kind, doc, scopes)
   return { name = name, type = kind, doc = doc, scopes = scopes }
 end
 
---- The first alternative whose Lua type fits decides.
-function M.one_of(expect, ...)
-  local kinds, lua, json = { ... }, {}, {}
-  for i, k in ipairs(kinds) do
-    lua[i], json[i] = k[2].lua, k[2].json
-  end
-  return new {
-    expect = expect, lua = table.concat(lua, "|"), json = { anyOf = json }, alternatives = kinds,
-    run = function(self, c, v, at)
-      for _, k in ipairs(kinds) do
-        if type(v) == k[1] then
-          return k[2]:check(c, v, at)
-        end
-      end
-      return c:bad(at, v, self:words())
-    end,
-  }
-end
-
 --- A value with its own way of checking: `f(c, v, at, self)`.
 function M.custom(expect, lua, json, f)
   return new {

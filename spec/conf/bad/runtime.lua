@@ -1,0 +1,4 @@
+local function f(s)
+  return s.x.y
+end
+site "a" { proxy = f({}) }

@@ -1,0 +1,1 @@
+return { timeouts = { read = "7s" } }
