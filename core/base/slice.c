@@ -32,11 +32,6 @@ static void slice_drop(const slice *s)
     fileref_unref(s->file);
 }
 
-void bufq_init(bufq *q)
-{
-    *q = (bufq){0};
-}
-
 void bufq_clear(bufq *q)
 {
     for (uint32_t i = 0; i < q->n; i++) {
@@ -46,7 +41,7 @@ void bufq_clear(bufq *q)
     q->bytes = 0;
 }
 
-void bufq_fini(bufq *q)
+void bufq_reset(bufq *q)
 {
     bufq_clear(q);
     free(q->v);
@@ -55,7 +50,7 @@ void bufq_fini(bufq *q)
 
 void bufq_shrink(bufq *q)
 {
-    if (q->n == 0) {
+    if (q->n == 0 && q->v) {
         free(q->v);
         bufq_init(q);
     }
@@ -67,7 +62,7 @@ static void bufq_reserve(bufq *q)
     if (q->n < q->cap) {
         return;
     }
-    uint32_t cap = q->cap ? q->cap * 2 : BUFQ_FIRST_CAP;
+    uint32_t cap = q->v ? q->cap * 2 : BUFQ_FIRST_CAP;
     slice *v = malloc(cap * sizeof *v);
     if (!v) {
         fatal("out of memory for a queue of %u slices", cap);

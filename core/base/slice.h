@@ -26,17 +26,32 @@ typedef struct slice {
     int64_t off;   /* position in the file */
 } slice;
 
+enum { BUFQ_FEW = 2 };
+
 typedef struct bufq {
-    slice *v;       /* ring of `cap` (a power of two), NULL while empty since bufq_init or bufq_shrink */
+    slice *v;            /* ring of `cap` (a power of two); NULL: the slices are in few[] */
     uint32_t head;
     uint32_t n;
-    uint32_t cap;
-    size_t bytes;   /* sum of the slices */
+    uint32_t cap;        /* BUFQ_FEW while v is NULL */
+    size_t bytes;        /* sum of the slices */
+    slice few[BUFQ_FEW]; /* most queues hold a head and a piece: no allocation */
 } bufq;
 
-void bufq_init(bufq *q);
+static inline void bufq_init(bufq *q)
+{
+    q->v = NULL;
+    q->head = q->n = 0;
+    q->cap = BUFQ_FEW;
+    q->bytes = 0;
+}
 /* Drops all slices and the ring. */
-void bufq_fini(bufq *q);
+void bufq_reset(bufq *q);
+static inline void bufq_fini(bufq *q)
+{
+    if (q->n || q->v) {
+        bufq_reset(q);
+    }
+}
 /* Drops all slices, keeps the ring. */
 void bufq_clear(bufq *q);
 /* Frees the ring when the queue is empty (idle connections). */
@@ -67,7 +82,8 @@ static inline bool bufq_is_empty(const bufq *q)
 
 static inline slice *bufq_at(const bufq *q, uint32_t i)
 {
-    return &q->v[(q->head + i) & (q->cap - 1)];
+    slice *ring = q->v ? q->v : (slice *)(uintptr_t)q->few;
+    return &ring[(q->head + i) & (q->cap - 1)];
 }
 
 #endif

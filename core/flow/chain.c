@@ -90,14 +90,13 @@ static bool wants_spool(const req *r)
     if (!r->route->c->buffer_response || r->no_buffer || r->has_reply) {
         return false;
     }
-    const field *type = headers_find(&r->res.h, TOKEN_CONTENT_TYPE);
+    const field *type = headers_may_have(&r->res.h, TOKEN_CONTENT_TYPE) ? headers_find(&r->res.h, TOKEN_CONTENT_TYPE) : NULL;
     return !(type && str_has_iprefix(type->value, STR("text/event-stream")));
 }
 
 chain *chain_new(req *r)
 {
-    chain *c = pool_alloc(&r->pool, sizeof *c);
-    memset(c, 0, sizeof *c);
+    chain *c = pool_zalloc(&r->pool, sizeof *c);
     c->r = r;
     bufq_init(&c->held);
     c->head = r->proto->body_sink(r);

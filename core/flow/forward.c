@@ -126,11 +126,12 @@ static void write_forwarded(req *r, fmt *f)
 
 static void write_host(req *r, fmt *f)
 {
-    str host = r->route->host ? tmpl_eval(r->route->host, r) : r->host_field;
-    if (!host.n || !headers_value_is_ok(host)) {
-        host = r->group->name;
+    str host = r->host_field; /* checked by the parser */
+    if (r->route->host) {
+        host = tmpl_eval(r->route->host, r);
+        host = headers_value_is_ok(host) ? host : STR_EMPTY;
     }
-    h1_write_field(f, STR("Host"), host);
+    h1_write_field(f, STR("Host"), host.n ? host : r->group->name);
 }
 
 /* What connects this hop: an upgrade, or keepalive by silence, or close. */
@@ -252,32 +253,63 @@ static void map_location(req *r, field *f)
     }
 }
 
-static void drop_upstream_fields(req *r)
+/* Fields of the upstream that are ours to say, or were meant for us. Content-Length stays where no body follows (HEAD, 304):
+ * there it is information, not framing. */
+static bool is_own(const req *r, const field *f)
 {
-    headers *h = &r->res.h;
-    static const enum token own[] = {TOKEN_SERVER, TOKEN_DATE, TOKEN_CONTENT_LENGTH, TOKEN_X_ACCEL_BUFFERING, TOKEN_X_ACCEL_EXPIRES, TOKEN_X_ACCEL_REDIRECT, TOKEN_X_ACCEL_LIMIT_RATE, TOKEN_X_ACCEL_CHARSET};
-    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
-        if (headers_may_have(h, own[i])) {
-            headers_remove_token(h, own[i]);
+    switch (f->token) {
+    case TOKEN_SERVER:
+    case TOKEN_DATE:
+    case TOKEN_X_ACCEL_BUFFERING:
+    case TOKEN_X_ACCEL_EXPIRES:
+    case TOKEN_X_ACCEL_REDIRECT:
+    case TOKEN_X_ACCEL_LIMIT_RATE:
+    case TOKEN_X_ACCEL_CHARSET:
+        return true;
+    case TOKEN_CONTENT_LENGTH:
+        return r->res.body != MSG_BODY_NONE || r->res.status == 204 || r->res.status < 200;
+    default:
+        return (f->flags & FIELD_DROP) != 0;
+    }
+}
+
+static inline void keep_field(headers *to, const field *f)
+{
+    to->v[to->n++] = *f;
+    to->live++;
+    to->seen[f->token >> 6] |= 1ull << (f->token & 63);
+}
+
+/* The response's own list, in its own array: what hooks change does not change what the upstream sent ($upstream_http_*). */
+static void copy_response_fields(req *r)
+{
+    const headers *from = &r->fetch.res.h;
+    headers *to = &r->res.h;
+    headers_init(to, &r->pool);
+    to->cap = (uint16_t)(from->n + 8 + r->route->nresponse_ops);
+    to->v = pool_alloc(&r->pool, sizeof *to->v * to->cap);
+    for (const field *f = from->v, *end = from->v + from->n; f < end; f++) {
+        if (f->name.n && !is_own(r, f)) {
+            keep_field(to, f);
         }
     }
     const struct conf_strs *hide = &r->route->c->hide_headers;
     for (int i = 0; i < hide->n; i++) {
-        headers_remove(h, hide->v[i]);
+        headers_remove(to, hide->v[i]);
     }
 }
 
 int forward_response(req *r)
 {
     fetch *f = &r->fetch;
-    r->res = f->res; /* shares the field array, which lives in r->pool */
+    r->res = f->res;
     mem_unref(r->res_mem);
     r->res_mem = f->head_mem ? mem_ref(f->head_mem) : NULL;
     if (headers_may_have(&f->res.h, TOKEN_X_ACCEL_BUFFERING)) {
         const field *x = headers_find(&f->res.h, TOKEN_X_ACCEL_BUFFERING);
         r->no_buffer = x && str_ieq(x->value, STR("no"));
     }
-    drop_upstream_fields(r);
+    copy_response_fields(r);
     if (r->route->c->rewrite_location && headers_may_have(&r->res.h, TOKEN_LOCATION)) {
         field *loc = headers_find(&r->res.h, TOKEN_LOCATION);
         if (loc) {
@@ -319,7 +351,7 @@ int forward_finish_head(req *r)
 {
     headers *h = &r->res.h;
     int rc = 0;
-    if (r->plan->conf->g.server_header && !headers_find(h, TOKEN_SERVER)) {
+    if (r->plan->conf->g.server_header && !(headers_may_have(h, TOKEN_SERVER) && headers_find(h, TOKEN_SERVER))) {
         rc = headers_add_token(h, TOKEN_SERVER, STR("moongate"));
     }
     if (rc == 0) {

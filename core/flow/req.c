@@ -61,17 +61,17 @@ static req *req_alloc(void)
         abort();
     }
     pool_init(&r->pool, REQ_POOL_BLOCK);
+    timer_init(&r->timer, on_deadline);
+    timer_init(&r->total, on_total);
+    job_init(&r->job, on_run);
     return r;
 }
 
 req *req_new(loop *l, plan *p, const plan_listen *listen, const struct proto_ops *proto, void *conn)
 {
     req *r = req_alloc();
-    memset((char *)r + offsetof(req, node), 0, sizeof *r - offsetof(req, node));
+    memset((char *)r + offsetof(req, plan), 0, sizeof *r - offsetof(req, plan));
     r->l = l;
-    job_init(&r->job, on_run);
-    timer_init(&r->timer, on_deadline);
-    timer_init(&r->total, on_total);
     r->id = reqs.next_id++;
     r->plan = plan_ref(p);
     r->listen = listen;
@@ -161,8 +161,8 @@ void req_free(req *r)
     if (r->chain) {
         chain_free(r->chain);
     }
-    timer_stop(&r->timer);
-    timer_stop(&r->total);
+    timer_clear(&r->timer); /* may stay linked: the next request finds it there, and setting it is one store */
+    timer_clear(&r->total);
     job_cancel(&r->job);
     mem_unref(r->res_mem);
     mem_unref(r->head_mem);
@@ -174,6 +174,8 @@ void req_free(req *r)
         reqs.nspare++;
         list_push_front(&reqs.spare, &r->node);
     } else {
+        timer_stop(&r->timer);
+        timer_stop(&r->total);
         pool_fini(&r->pool);
         free(r);
     }

@@ -68,8 +68,9 @@ struct req {
     job job;
     timer timer;         /* the one deadline of what it waits for; r->timed_out when it fired */
     timer total;         /* whole request, when the route has one */
+    fetch fetch;         /* valid while `fetching` (fetch_init) */
+    plan *plan;          /* reference; from here on req_new clears everything */
     uint64_t id;
-    plan *plan;          /* reference */
     const plan_listen *listen;
     const site *site;
     const route *route;
@@ -102,8 +103,8 @@ struct req {
     struct tunnel *tunnel;
     /* -- upstream */
     group *group;        /* a hook may replace the route's */
-    fetch fetch;
     bool fetching;
+    bool fetched;        /* fetch was initialised: its trailers may be looked at */
     attempt *attempts;   /* in the pool; REQ_MAX_ATTEMPTS at most */
     int nattempts, cap_attempts, stale_retries;
     str pinned_peer;     /* chosen by a balance hook */
@@ -127,6 +128,7 @@ struct req {
     uint8_t armed_for;
     int64_t start_us, first_byte_us, end_us; /* monotonic */
     int64_t start_wall_ms;
+    uint64_t sent_head;  /* bytes of the head, framing included, given to the protocol */
     uint64_t sent_body;  /* body bytes given to the protocol */
     uint64_t received;   /* head + body bytes of the request */
     headers trailers;    /* of a chunked request body */

@@ -189,7 +189,7 @@ static int start_lease(req *r)
     };
     r->pick_fresh = false;
     r->lease_started = true;
-    r->fetching = true;
+    r->fetching = r->fetched = true;
     fetch_init(&r->fetch, &r->pool, r->l, &r->job);
     r->fetch.method = (enum method)r->in.method;
     r->fetch.head_max = (uint32_t)r->route->c->buffer_head;

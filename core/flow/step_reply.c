@@ -244,6 +244,33 @@ static int pump(req *r)
     return wait_in_stream(r);
 }
 
+/* A body that is here already, with no filter in its way, needs no chain: it joins the head in the protocol's queue. STEP_NEXT: done. */
+static int whole_body_at_once(req *r)
+{
+    if (r->has_reply || (r->route->hooks & (1u << PHASE_BODY)) || !r->fetch.upload_done) {
+        return STEP_WAIT_HERE;
+    }
+    bufq q;
+    bufq_init(&q);
+    fetch *f = &r->fetch;
+    ssize_t n = f->ops->read_body(f, &q, PUMP_PIECE);
+    sink *out = r->proto->body_sink(r);
+    if (n > 0 && f->body_done) {
+        release_upstream(r, 0);
+        if (sink_push(out, &q, SINK_LAST) == 0) {
+            bufq_fini(&q);
+            return STEP_NEXT;
+        }
+    }
+    r->chain = chain_new(r);
+    int rc = n > 0 || n == ERR_EOF ? chain_push(r->chain, &q, f->body_done ? SINK_LAST : 0) : n == ERR_AGAIN ? 0 : (int)n;
+    if (f->body_done) {
+        release_upstream(r, 0);
+    }
+    bufq_fini(&q);
+    return rc < 0 && rc != ERR_AGAIN ? rc : STEP_WAIT_HERE;
+}
+
 static int start_stream(req *r)
 {
     r->chain = chain_new(r);
@@ -273,7 +300,11 @@ int step_stream(req *r)
         return broken(r, ERR_TIMEOUT);
     }
     if (!r->chain) {
-        int rc = start_stream(r);
+        int rc = r->fetching && !r->fetch.body_done ? whole_body_at_once(r) : STEP_WAIT_HERE;
+        if (rc == STEP_NEXT) {
+            return rc;
+        }
+        rc = rc >= 0 && !r->chain ? start_stream(r) : rc;
         if (rc < 0) {
             return broken(r, rc);
         }

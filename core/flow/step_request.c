@@ -1,14 +1,13 @@
 /* step_request.c — admit, route, rewrite, access: from a parsed head to a request that may go on. */
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fmt.h"
 #include "flow/body.h"
 #include "flow/hook.h"
 #include "flow/realip.h"
 #include "flow/route.h"
 #include "flow/step_funcs.h"
 #include "flow/steps.h"
-
-#include <stdio.h>
 
 enum { MAX_REROUTES = 10 };
 

@@ -101,11 +101,6 @@ static bool flush_before_wait(req *r)
     return true;
 }
 
-static void enter_wait(req *r)
-{
-    r->wait_since_ms = clock_ms();
-}
-
 /* Returns false when the loop must stop. */
 static bool advance(req *r, int rc)
 {
@@ -115,18 +110,11 @@ static bool advance(req *r, int rc)
         r->step = (uint8_t)to;
         return true;
     }
-    switch (rc) {
-    case STEP_NEXT:
+    if (rc == STEP_WAIT_NEXT) {
         r->step++;
-        return true;
-    case STEP_WAIT_NEXT:
-        r->step++;
-        enter_wait(r);
-        return false;
-    default:
-        enter_wait(r);
-        return false;
     }
+    r->wait_since_ms = clock_ms();
+    return false;
 }
 
 void steps_run(req *r)
@@ -142,6 +130,10 @@ void steps_run(req *r)
         }
         r->wait = REQ_WAIT_NONE;
         int rc = rows[r->step].run(r);
+        if (LIKELY(rc == STEP_NEXT)) {
+            r->step++;
+            continue;
+        }
         if (UNLIKELY(rc < 0)) {
             fail(r, rc);
             continue;

@@ -10,9 +10,14 @@ typedef struct tmpl tmpl;
 
 /* NULL with a text (what and where) in err. "$$" is a dollar sign. Compiled objects live in `p`. */
 MUST_USE tmpl *tmpl_compile(str text, pool *p, char *err, size_t errcap);
+/* The same for a template of a route: named captures of its regex and its ":name" parameters are variables too. */
+struct route;
+MUST_USE tmpl *tmpl_compile_for(str text, const struct route *rt, pool *p, char *err, size_t errcap);
 /* A view: constant text, one variable's value, or a concatenation in r->pool. Absent variables are empty. */
 str tmpl_eval(const tmpl *t, struct req *r);
 bool tmpl_is_constant(const tmpl *t);
 str tmpl_constant(const tmpl *t);
+/* Calls `put` for each part in order: constant text, and values (.p == NULL: absent). For the access log, which escapes values only. */
+void tmpl_each(const tmpl *t, struct req *r, void (*put)(str part, bool is_value, void *arg), void *arg);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/str.h"
 
 struct req;
+struct route;
 typedef struct var var;
 
 struct var {
@@ -17,5 +18,13 @@ struct var {
 
 /* *arg gets the rest of a family's name. NULL: unknown. Capture groups "1".."9" are variables too. */
 const var *var_find(str name, str *arg);
+
+/* The value of any variable, named captures and ":name" parameters of the request's route too; .p == NULL: absent or unknown. */
+str var_get(struct req *r, str name);
+/* Group `number` of the route's regex. */
+str var_capture(struct req *r, int number);
+/* The value of the route's ":name" segment with this number; and the number of a name, or -1. */
+str var_param(const struct req *r, int number);
+int var_param_number(const struct route *rt, str name);
 
 #endif

@@ -417,13 +417,19 @@ static int h1_send_head(req *r, bool last)
     (void)last;
     conn *c = r->conn;
     choose_framing(c, r);
-    size_t need = h1_write_size(&r->res.h) + r->res.reason.n + 256;
-    mem *m = need <= 8192 ? mem_new(MEM_16K) : mem_try_new(need);
-    if (!m) {
-        return ERR_MEM;
-    }
+    mem *m = mem_new(MEM_16K);
     fmt f = fmt_of(m->data, m->cap);
     write_head(c, r, &f);
+    if (UNLIKELY(f.cut)) {
+        mem_unref(m);
+        m = mem_try_new(h1_write_size(&r->res.h) + r->res.reason.n + 256);
+        if (!m) {
+            return ERR_MEM;
+        }
+        f = fmt_of(m->data, m->cap);
+        write_head(c, r, &f);
+    }
+    r->sent_head = fmt_str(&f).n;
     bufq_push(&c->s.out, (slice){.p = m->data, .n = fmt_str(&f).n, .mem = m});
     return f.cut ? ERR_LIMIT : 0;
 }
@@ -510,7 +516,7 @@ static void queue_end(conn *c, const req *r)
     }
     bufq *out = &c->s.out;
     const headers *t = &r->fetch.trailers;
-    if (r->has_reply || !t->pool || !t->n) {
+    if (r->has_reply || !r->fetched || !t->pool || !t->n) {
         bufq_push_copy(out, STR("0\r\n\r\n"));
         return;
     }

@@ -1,0 +1,333 @@
+/* var_request.c — variables of the request and its connection. Each getter costs nothing until it is asked. */
+#include "flow/var_impl.h"
+
+#include "base/hash.h"
+#include "http/cookie.h"
+
+str var_get_args(req *r, str arg)
+{
+    (void)arg;
+    return r->query;
+}
+
+str var_get_is_args(req *r, str arg)
+{
+    (void)arg;
+    return r->query.n ? STR("?") : STR_EMPTY;
+}
+
+str var_get_arg(req *r, str arg)
+{
+    str rest = r->query;
+    str name;
+    str value;
+    while (rest.n && uri_query_next(&rest, &name, &value)) {
+        if (str_ieq(name, arg)) {
+            return value;
+        }
+    }
+    return VAR_ABSENT;
+}
+
+str var_get_cookie(req *r, str arg)
+{
+    str value;
+    return cookie_get(&r->in.h, arg, &value) ? value : VAR_ABSENT;
+}
+
+/* Several Cookie fields make one list (RFC 9113 §8.2.3). */
+static str cookies(req *r)
+{
+    const field *first = headers_find(&r->in.h, TOKEN_COOKIE);
+    str all = first ? first->value : VAR_ABSENT;
+    for (const field *f = first; f && (f = headers_next(&r->in.h, f)) != NULL;) {
+        const str parts[3] = {all, STR("; "), f->value};
+        all = pool_join(&r->pool, parts, 3);
+    }
+    return all;
+}
+
+str var_get_http(req *r, str arg)
+{
+    if (str_ieq(arg, STR("host"))) {
+        return r->host_field.n ? r->host_field : VAR_ABSENT;
+    }
+    return str_ieq(arg, STR("cookie")) ? cookies(r) : var_field(r, &r->in.h, arg);
+}
+
+static str field_value(const req *r, enum token t)
+{
+    const field *f = headers_find(&r->in.h, t);
+    return f ? f->value : VAR_ABSENT;
+}
+
+str var_get_content_type(req *r, str arg)
+{
+    (void)arg;
+    return field_value(r, TOKEN_CONTENT_TYPE);
+}
+
+str var_get_content_length(req *r, str arg)
+{
+    (void)arg;
+    return field_value(r, TOKEN_CONTENT_LENGTH);
+}
+
+str var_get_uri(req *r, str arg)
+{
+    (void)arg;
+    return r->path;
+}
+
+str var_get_request_uri(req *r, str arg)
+{
+    (void)arg;
+    return r->uri.raw.p ? r->uri.raw : r->in.target;
+}
+
+str var_get_request_method(req *r, str arg)
+{
+    (void)arg;
+    return r->in.method_name;
+}
+
+str var_get_server_protocol(req *r, str arg)
+{
+    (void)arg;
+    switch (r->in.version) {
+    case HTTP_2:
+        return STR("HTTP/2.0");
+    case HTTP_1_0:
+        return STR("HTTP/1.0");
+    case HTTP_1_1:
+        return STR("HTTP/1.1");
+    default:
+        return VAR_ABSENT;
+    }
+}
+
+str var_get_request(req *r, str arg)
+{
+    if (!r->in.method_name.n) {
+        return VAR_ABSENT;
+    }
+    const str parts[5] = {r->in.method_name, STR(" "), r->in.target, STR(" "), var_get_server_protocol(r, arg)};
+    return pool_join(&r->pool, parts, parts[4].n ? 5 : 3);
+}
+
+str var_get_request_length(req *r, str arg)
+{
+    (void)arg;
+    return var_number(r, r->received);
+}
+
+/* 32 hex digits as in nginx; the first half is the number that the error log has. */
+str var_get_request_id(req *r, str arg)
+{
+    (void)arg;
+    const uint64_t halves[2] = {r->id, hash_bytes(str_of((const char *)&r->id, sizeof r->id))};
+    char *out = pool_alloc(&r->pool, 32);
+    for (int i = 0; i < 32; i++) {
+        out[i] = "0123456789abcdef"[halves[i / 16] >> (60 - 4 * (i % 16)) & 15];
+    }
+    return str_of(out, 32);
+}
+
+/* ---- host and server */
+
+static str canonical_name(const req *r)
+{
+    for (int i = 0; r->site && i < r->site->c->names.n; i++) {
+        str name = r->site->c->names.v[i];
+        if (!str_eq(name, STR("*"))) {
+            return name;
+        }
+    }
+    return STR_EMPTY;
+}
+
+str var_get_host(req *r, str arg)
+{
+    (void)arg;
+    return r->host.n ? r->host : canonical_name(r);
+}
+
+str var_get_server_name(req *r, str arg)
+{
+    (void)arg;
+    return canonical_name(r);
+}
+
+str var_get_scheme(req *r, str arg)
+{
+    (void)arg;
+    return r->client.tls ? STR("https") : STR("http");
+}
+
+str var_get_https(req *r, str arg)
+{
+    (void)arg;
+    return r->client.tls ? STR("on") : STR_EMPTY;
+}
+
+/* ---- addresses */
+
+static str ip_text(req *r, const addr *a)
+{
+    if (!a->len && !a->unix_path) {
+        return VAR_ABSENT;
+    }
+    char *buf = pool_alloc(&r->pool, ADDR_TEXT_MAX);
+    return str_of(buf, addr_print_ip(a, buf, ADDR_TEXT_MAX));
+}
+
+static str port_text(req *r, const addr *a)
+{
+    return a->len && !a->unix_path ? var_number(r, addr_port(a)) : VAR_ABSENT;
+}
+
+str var_get_remote_addr(req *r, str arg)
+{
+    (void)arg;
+    return ip_text(r, &r->client.addr);
+}
+
+str var_get_remote_port(req *r, str arg)
+{
+    (void)arg;
+    return port_text(r, &r->client.addr);
+}
+
+str var_get_realip_remote_addr(req *r, str arg)
+{
+    (void)arg;
+    return ip_text(r, &r->client.peer);
+}
+
+str var_get_realip_remote_port(req *r, str arg)
+{
+    (void)arg;
+    return port_text(r, &r->client.peer);
+}
+
+str var_get_server_addr(req *r, str arg)
+{
+    (void)arg;
+    return ip_text(r, &r->client.local);
+}
+
+str var_get_server_port(req *r, str arg)
+{
+    (void)arg;
+    return port_text(r, &r->client.local);
+}
+
+str var_get_binary_remote_addr(req *r, str arg)
+{
+    (void)arg;
+    const addr *a = &r->client.addr;
+    if (a->len && a->sa.sa_family == AF_INET) {
+        return str_of((const char *)&a->in.sin_addr, 4);
+    }
+    if (a->len && a->sa.sa_family == AF_INET6) {
+        return str_of((const char *)&a->in6.sin6_addr, 16);
+    }
+    return ip_text(r, a);
+}
+
+str var_get_proxy_add_x_forwarded_for(req *r, str arg)
+{
+    str before = headers_joined(&r->in.h, STR("x-forwarded-for"));
+    str addr_text = var_get_remote_addr(r, arg);
+    if (!before.n) {
+        return addr_text;
+    }
+    const str parts[3] = {before, STR(", "), addr_text};
+    return pool_join(&r->pool, parts, 3);
+}
+
+/* ---- the connection */
+
+str var_get_connection(req *r, str arg)
+{
+    (void)arg;
+    return var_number(r, r->client.conn_id);
+}
+
+str var_get_connection_requests(req *r, str arg)
+{
+    (void)arg;
+    return var_number(r, r->client.conn_requests);
+}
+
+static str or_absent(str s)
+{
+    return s.n ? s : VAR_ABSENT;
+}
+
+str var_get_ssl_protocol(req *r, str arg)
+{
+    (void)arg;
+    return or_absent(r->client.tls_protocol);
+}
+
+str var_get_ssl_cipher(req *r, str arg)
+{
+    (void)arg;
+    return or_absent(r->client.tls_cipher);
+}
+
+str var_get_ssl_server_name(req *r, str arg)
+{
+    (void)arg;
+    return or_absent(r->client.tls_name);
+}
+
+/* ---- the user of Basic authentication (RFC 7617), not verified by anybody here */
+
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+static str base64_decode(pool *p, str s)
+{
+    char *out = pool_alloc(p, s.n / 4 * 3 + 3);
+    size_t n = 0;
+    uint32_t bits = 0;
+    int have = 0;
+    for (size_t i = 0; i < s.n && s.p[i] != '='; i++) {
+        int v = base64_value(s.p[i]);
+        if (v < 0) {
+            return VAR_ABSENT;
+        }
+        bits = bits << 6 | (uint32_t)v;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[n++] = (char)(bits >> have & 255);
+        }
+    }
+    return str_of(out, n);
+}
+
+str var_get_remote_user(req *r, str arg)
+{
+    (void)arg;
+    str v = field_value(r, TOKEN_AUTHORIZATION);
+    if (!str_has_iprefix(v.p ? v : STR_EMPTY, STR("basic "))) {
+        return VAR_ABSENT;
+    }
+    str pair = base64_decode(&r->pool, str_trim(str_from(v, 6)));
+    size_t colon = pair.p ? str_find(pair, ':', 0) : 0;
+    return colon && colon < pair.n ? str_of(pair.p, colon) : VAR_ABSENT;
+}
