@@ -16,6 +16,7 @@ enum { PLAN_BLOCK = 32768 };
 struct making {
     plan *p;
     tmpl **hash_keys, **tls_names; /* of the upstreams */
+    const route *rt;               /* whose templates are compiled; NULL: no route's */
     char *err;
     size_t cap;
 };
@@ -33,7 +34,7 @@ static int compile(struct making *m, str text, const char *label, const char *wh
         return 0;
     }
     char why[200];
-    *out = tmpl_compile(text, &m->p->pool, why, sizeof why);
+    *out = tmpl_compile_for(text, m->rt, &m->p->pool, why, sizeof why);
     if (!*out) {
         snprintf(m->err, m->cap, "%s: %s: %s", label, what, why);
         return ERR_CONF;
@@ -80,20 +81,28 @@ static int compile_ops(struct making *m, const struct conf_headerops *c, const c
     return 0;
 }
 
-static int compile_route(struct making *m, site *s, const struct conf_route *c, route *rt)
+static void init_route(struct making *m, site *s, const struct conf_route *c, route *rt)
 {
-    const char *label = label_or(c->label, "route");
     *rt = (route){.c = c, .site = s, .hooks = (uint32_t)c->hooks, .hook_id = (int)c->hook_id};
     rt->index = m->p->nroutes++;
+    if (c->action == CONF_ACTION_PROXY) {
+        rt->hash_key = m->hash_keys[c->upstream];
+        rt->tls_name = m->tls_names[c->upstream];
+    }
+}
+
+/* After the site's table was made: templates may name captures and parameters of the pattern. */
+static int compile_route(struct making *m, route *rt)
+{
+    const struct conf_route *c = rt->c;
+    const char *label = label_or(c->label, "route");
+    m->rt = rt;
     int rc = compile(m, c->host_header, label, "host", &rt->host);
     rc = rc ? rc : compile(m, c->reply_body, label, "reply body", &rt->reply_body);
     rc = rc ? rc : compile(m, c->reply_location, label, "redirect", &rt->reply_location);
     rc = rc ? rc : compile_ops(m, &c->request_headers, label, &rt->request_ops, &rt->nrequest_ops);
     rc = rc ? rc : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
-    if (c->action == CONF_ACTION_PROXY) {
-        rt->hash_key = m->hash_keys[c->upstream];
-        rt->tls_name = m->tls_names[c->upstream];
-    }
+    m->rt = NULL;
     return rc;
 }
 
@@ -122,9 +131,7 @@ static int compile_site(struct making *m, const struct conf_site *c, site *s)
         return ERR_CONF;
     }
     for (int i = 0; i < c->routes.n; i++) {
-        if (compile_route(m, s, &c->routes.v[i], &s->routes[i]) < 0) {
-            return ERR_CONF;
-        }
+        init_route(m, s, &c->routes.v[i], &s->routes[i]);
     }
     if (c->fallback >= c->routes.n) {
         snprintf(m->err, m->cap, "%s: fallback: no such route", label_or(c->label, "site"));
@@ -132,6 +139,11 @@ static int compile_site(struct making *m, const struct conf_site *c, site *s)
     }
     s->fallback = c->fallback >= 0 ? &s->routes[c->fallback] : NULL;
     s->table = route_table_new(s->routes, c->routes.n, p, m->err, m->cap);
+    for (int i = 0; s->table && i < c->routes.n; i++) {
+        if (compile_route(m, &s->routes[i]) < 0) {
+            return ERR_CONF;
+        }
+    }
     return s->table ? 0 : ERR_CONF;
 }
 

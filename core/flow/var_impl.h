@@ -1,4 +1,4 @@
-/* var_impl.h — the getters of var.def and what they share; included by var*.c only. */
+/* var_impl.h — the getters of var.def and what they share; for var*.c and the access log. */
 #ifndef FLOW_VAR_IMPL_H
 #define FLOW_VAR_IMPL_H
 
