@@ -33,7 +33,7 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
 
 static BIO *bio_of(str pem)
 {
-    BIO *b = BIO_new_mem_buf(pem.p, (int)pem.n);
+    BIO *b = BIO_new_mem_buf(pem.p ? pem.p : "", (int)pem.n);
     REQUIRE(b != NULL);
     return b;
 }

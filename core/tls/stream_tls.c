@@ -39,7 +39,14 @@ static int failed(struct stream_tls *st, int err)
     return err;
 }
 
-/* Why an SSL call did not succeed: 0 is a clean end. */
+/* A fatal alert ends the peer's side as close_notify does; the error queue tells them apart. */
+static bool is_alert(void)
+{
+    unsigned long code = ERR_peek_last_error();
+    return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET;
+}
+
+/* Why an SSL call did not succeed. */
 static int verdict(struct stream_tls *st)
 {
     if (st->starved) {
@@ -49,7 +56,7 @@ static int verdict(struct stream_tls *st)
         return st->io_err;
     }
     if (SSL_get_shutdown(st->ssl) & SSL_RECEIVED_SHUTDOWN) {
-        return ERR_EOF;
+        return is_alert() ? ERR_TLS : ERR_EOF;
     }
     return st->ended ? ERR_TLS_EOF : ERR_TLS;
 }
@@ -521,6 +528,18 @@ static int on_failure(struct stream_tls *st, int err)
     return failed(st, err);
 }
 
+/* OpenSSL does not report the ticket that a TLS 1.2 server renews while it resumes (RFC 5077 §3.3). */
+static void keep_renewed(struct stream_tls *st)
+{
+    if (!st->resume_slot || SSL_version(st->ssl) == TLS1_3_VERSION || !SSL_session_reused(st->ssl)) {
+        return;
+    }
+    if (SSL_get_session(st->ssl) != *st->resume_slot) {
+        stream_tls_session_free(*st->resume_slot);
+        *st->resume_slot = SSL_get1_session(st->ssl);
+    }
+}
+
 static int step(struct stream_tls *st)
 {
     stream *s = st->s;
@@ -528,6 +547,7 @@ static int step(struct stream_tls *st)
     ERR_clear_error();
     if (SSL_do_handshake(st->ssl) == 1) {
         st->phase = TLS_OPEN;
+        keep_renewed(st);
         if (SSL_has_pending(st->ssl) || st->early) {
             s->flags |= STREAM_BUFFERED;
         }
