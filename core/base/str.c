@@ -3,6 +3,8 @@
 
 #include "base/err.h"
 
+enum { SAFE_DIGITS = 19 }; /* any such number fits 64 bits */
+
 /* Compares n bytes without regard to ASCII case. */
 static bool same_fold(const char *a, const char *b, size_t n)
 {
@@ -88,7 +90,7 @@ int str_to_u64(str s, uint64_t *out)
     uint64_t v = 0;
     for (size_t i = 0; i < s.n; i++) {
         unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
-        if (digit > 9 || v > (UINT64_MAX - digit) / 10) {
+        if (digit > 9 || (i >= SAFE_DIGITS && v > (UINT64_MAX - digit) / 10)) {
             return ERR_INVALID;
         }
         v = v * 10 + digit;

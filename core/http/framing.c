@@ -10,19 +10,14 @@
 
 enum { HOP = TOKEN_FLAG_HOP, NAMED_MAX = 32 };
 
-#define BIT(t) ((uint64_t)1 << ((t) & 63))
-/* The words of headers.seen that the walk looks at: HOP fields of token.def and four more. */
-#define X(id, name, flags) | (((flags) & HOP) && TOKEN_##id < 64 ? BIT(TOKEN_##id) : 0)
-static const uint64_t look_low = 0
+/* Tokens that the walk looks at: HOP fields and three more. */
+static const bool is_looked_at[TOKEN_COUNT] = {
+#define X(id, name, flags) \
+    [TOKEN_##id] = ((flags) & HOP) || TOKEN_##id == TOKEN_HOST || \
+                   TOKEN_##id == TOKEN_CONTENT_LENGTH || TOKEN_##id == TOKEN_EXPECT,
 #include "http/token.def"
-    | BIT(TOKEN_HOST) | BIT(TOKEN_CONTENT_LENGTH) | BIT(TOKEN_EXPECT);
 #undef X
-#define X(id, name, flags) | (((flags) & HOP) && TOKEN_##id >= 64 ? BIT(TOKEN_##id) : 0)
-static const uint64_t look_high = 0
-#include "http/token.def"
-    ;
-#undef X
-_Static_assert(TOKEN_HOST < 64 && TOKEN_CONTENT_LENGTH < 64 && TOKEN_EXPECT < 64, "look_low");
+};
 
 /* What the walk found. */
 typedef struct found {
@@ -104,8 +99,7 @@ static void walk(headers *h, found *f)
 {
     const field *end = h->v + h->n;
     for (field *it = h->v; it < end; it++) {
-        uint64_t look = it->token < 64 ? look_low : look_high;
-        if (look >> (it->token & 63) & 1 && it->name.n) {
+        if (is_looked_at[it->token] && it->name.n) {
             look_at(it, f);
         }
     }

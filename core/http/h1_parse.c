@@ -54,7 +54,7 @@ static inline bool is_odd(char c)
 }
 
 /* Steps over CRLF (or LF) at *at. */
-static int take_line_end(const head *hd, const char **at, int otherwise)
+static COLD int take_line_end(const head *hd, const char **at, int otherwise)
 {
     const char *p = *at;
     if (p == hd->end) {
@@ -84,37 +84,8 @@ static inline const char *scan_text(const head *hd, const char *p)
     return p;
 }
 
-/* One field value and its line end. */
-static inline int take_value(const head *hd, const char **at, str *value)
-{
-    const char *p = *at;
-    if (LIKELY(p < hd->end && *p == ' ')) {
-        p++;
-    }
-    while (p < hd->end && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-    const char *from = p;
-    p = scan_text(hd, p);
-    const char *to = p;
-    if (LIKELY(hd->end - p >= 2 && p[0] == '\r' && p[1] == '\n')) {
-        *at = p + 2;
-    } else {
-        *at = p;
-        int rc = take_line_end(hd, at, ERR_BAD_FIELD_VALUE);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    while (to > from && UNLIKELY(to[-1] == ' ' || to[-1] == '\t')) {
-        to--;
-    }
-    *value = str_of(from, (size_t)(to - from));
-    return 0;
-}
-
-/* Checks a name byte by byte. *drop: the limits want the field away. */
-static int check_name(const head *hd, const char *from, str *name, bool *drop)
+/* Checks an unknown name byte by byte. *drop: the limits want the field away. */
+static COLD int check_name(const head *hd, const char *from, size_t *n, bool *drop)
 {
     const char *p = from;
     unsigned any = 0;
@@ -142,84 +113,120 @@ static int check_name(const head *hd, const char *from, str *name, bool *drop)
         return ERR_BAD_FIELD_NAME;
     }
     *drop = odd || ((any & UNDERSCORE) && hd->lim->drop_underscore);
-    *name = str_of(from, (size_t)(p - from));
+    *n = (size_t)(p - from);
     return 0;
 }
 
-/* Length of a name whose colon is among the TOKEN_WIDE bytes at p, else 0. */
-static inline size_t wide_name_length(const char *p)
+static inline bool is_line_end(const char *p)
 {
-#ifdef __SSE2__
-    __m128i colon = _mm_set1_epi8(':');
-    uint32_t hit = (uint32_t)_mm_movemask_epi8(
-        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i_u *)p), colon));
-    if (UNLIKELY(!hit)) {
-        hit = (uint32_t)_mm_movemask_epi8(
-                  _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i_u *)(p + 16)), colon))
-              << 16;
-    }
-    return hit ? (size_t)__builtin_ctz(hit) : 0;
-#else
-    const char *colon = memchr(p, ':', TOKEN_WIDE);
-    return colon ? (size_t)(colon - p) : 0;
-#endif
+    return memcmp(p, "\r\n", 2) == 0;
 }
 
-static inline int take_name(const head *hd, const char *p, str *name, enum token *token, bool *drop)
+/* A field that the fast path found odd: an unknown name, folded white space, an unusual line end, the end of the input. Always gives
+ * the same answer as the fast path would; *drop as in check_name. */
+static COLD int take_field_slow(const head *hd, const char **at, field *f, bool *drop)
 {
-    if (LIKELY(hd->end - p >= TOKEN_WIDE)) {
-        size_t n = wide_name_length(p);
-        *token = token_find_wide(p, n);
-        if (LIKELY(*token != TOKEN_NONE)) {
-            *name = str_of(p, n);
-            return 0;
-        }
-        return check_name(hd, p, name, drop);
+    const char *p = *at;
+    size_t n = 0;
+    int rc = check_name(hd, p, &n, drop);
+    if (rc < 0) {
+        return rc;
     }
-    int rc = check_name(hd, p, name, drop);
-    if (rc == 0) {
-        *token = token_find(*name);
+    f->name = str_of(p, n);
+    f->token = (uint16_t)token_find(f->name);
+    f->flags = 0;
+    p += n + 1;
+    while (p < hd->end && (*p == ' ' || *p == '\t')) {
+        p++;
     }
+    const char *from = p;
+    p = scan_text(hd, p);
+    f->value = str_trim(str_of(from, (size_t)(p - from)));
+    rc = take_line_end(hd, &p, ERR_BAD_FIELD_VALUE);
+    *at = p;
     return rc;
+}
+
+/* The last bytes of the input with zeros behind them, so that a name near the end can be looked at as widely as any other. */
+static COLD const char *tail_of(const head *hd, const char *p, char *tail)
+{
+    if (hd->end - hd->lo < TOKEN_WIDE) {
+        return NULL;
+    }
+    memcpy(tail, hd->end - TOKEN_WIDE, TOKEN_WIDE);
+    memset(tail + TOKEN_WIDE, 0, TOKEN_WIDE);
+    return tail + TOKEN_WIDE - (hd->end - p);
+}
+
+/* The usual field: a name of letters, digits and dashes, one space, a value without tabs, CRLF. Returns where the next line begins, or
+ * NULL when take_field_slow must look. `wide` shows the bytes at p and is readable for TOKEN_WIDE bytes, zeros after the input's end. */
+__attribute__((always_inline)) static inline const char *
+take_field_fast(const head *hd, const char *p, const char *wide, field *f)
+{
+    size_t n = token_length(wide);
+    enum token token = token_find_wide(wide, n);
+    if (UNLIKELY(token == TOKEN_NONE) && !token_is_simple(wide, n)) {
+        return NULL;
+    }
+    const char *from = p + n + 2;
+    if (UNLIKELY(hd->end - from < 3 || from[-1] != ' ' || (unsigned char)from[0] <= ' ')) {
+        return NULL;
+    }
+    const char *to = scan_until(hd->lo, from, hd->end, 0x1f);
+    if (UNLIKELY(hd->end - to < 2 || !is_line_end(to) || to[-1] == ' ')) {
+        return NULL;
+    }
+    f->name = str_of(p, n);
+    f->value = str_of(from, (size_t)(to - from));
+    f->token = (uint16_t)token;
+    f->flags = 0;
+    return to + 2;
 }
 
 /* All fields and the empty line after them. */
 static int take_fields(const head *hd, const char **at, headers *h)
 {
+    const head in = {hd->lo, hd->end, hd->lim, hd->bare_lf};
+    char tail[2 * TOKEN_WIDE];
     const char *p = *at;
-    for (;;) {
-        if (p == hd->end) {
-            return ERR_AGAIN;
+    uint32_t n = h->n;
+    uint32_t room = 0; /* fields that fit without another look at the limits */
+    while (LIKELY(p < in.end && (unsigned char)*p > ' ')) {
+        if (UNLIKELY(n >= room)) {
+            h->n = (uint16_t)n;
+            if (n >= in.lim->fields || (n == h->cap && !headers_grow(h))) {
+                return ERR_HEAD_TOO_LARGE;
+            }
+            room = h->cap < in.lim->fields ? h->cap : in.lim->fields;
         }
-        if (*p == '\r' || *p == '\n') {
-            *at = p;
-            h->live = h->n;
-            return take_line_end(hd, at, ERR_BAD_LINE_END);
-        }
-        if (UNLIKELY(*p == ' ' || *p == '\t')) {
-            return ERR_OBS_FOLD; /* RFC 9112 §5.2 */
-        }
-        str name, value;
-        enum token token = TOKEN_NONE;
+        field *f = &h->v[n];
         bool drop = false;
-        int rc = take_name(hd, p, &name, &token, &drop);
-        if (rc < 0) {
-            return rc;
+        const char *wide = LIKELY(in.end - p >= TOKEN_WIDE) ? p : tail_of(hd, p, tail);
+        const char *next = LIKELY(wide != NULL) ? take_field_fast(&in, p, wide, f) : NULL;
+        if (UNLIKELY(!next)) {
+            const char *slow = p;
+            int rc = take_field_slow(hd, &slow, f, &drop);
+            if (rc < 0) {
+                return rc;
+            }
+            next = slow;
         }
-        p = name.p + name.n + 1;
-        rc = take_value(hd, &p, &value);
-        if (rc < 0) {
-            return rc;
+        p = next;
+        if (LIKELY(!drop)) {
+            n++;
+            h->seen[f->token >> 6] |= (uint64_t)1 << (f->token & 63);
         }
-        if (UNLIKELY(drop)) {
-            continue;
-        }
-        if (UNLIKELY(h->n >= hd->lim->fields || (h->n == h->cap && !headers_grow(h)))) {
-            return ERR_HEAD_TOO_LARGE;
-        }
-        h->v[h->n++] = (field){name, value, (uint16_t)token, 0};
-        h->seen[token >> 6] |= (uint64_t)1 << (token & 63);
     }
+    h->n = h->live = (uint16_t)n;
+    if (LIKELY(in.end - p >= 2 && is_line_end(p))) {
+        *at = p + 2;
+        return 0;
+    }
+    if (p < in.end && (*p == ' ' || *p == '\t')) {
+        return ERR_OBS_FOLD; /* RFC 9112 §5.2 */
+    }
+    *at = p;
+    return take_line_end(hd, at, ERR_BAD_FIELD_NAME);
 }
 
 static int take_method(const head *hd, const char **at, msg *m)
@@ -357,12 +364,38 @@ static int take_status(const head *hd, const char **at, msg *m)
     return 0;
 }
 
-static int take_status_line(const head *hd, const char **at, msg *m)
+/* "HTTP/1.1 ddd", then " " or the line end; false when the slow way must judge. */
+static inline bool take_usual_status(const char *p, const char *end, msg *m)
 {
+    if (UNLIKELY(end - p < 13 || memcmp(p, "HTTP/1.1 ", 9) != 0)) {
+        return false;
+    }
+    unsigned a = (unsigned)(p[9] - '0'), b = (unsigned)(p[10] - '0'), c = (unsigned)(p[11] - '0');
+    if (UNLIKELY(a - 1 > 8 || b > 9 || c > 9)) {
+        return false;
+    }
+    m->minor = 1;
+    m->version = HTTP_1_1;
+    m->status = (uint16_t)(a * 100 + b * 10 + c);
+    return true;
+}
+
+static int take_version_and_status(const head *hd, const char **at, msg *m)
+{
+    if (LIKELY(take_usual_status(*at, hd->end, m))) {
+        *at += 12;
+        return 0;
+    }
     int rc = take_version(hd, at, m, ERR_BAD_STATUS);
     if (rc == 0) {
         rc = take_status(hd, at, m);
     }
+    return rc;
+}
+
+static int take_status_line(const head *hd, const char **at, msg *m)
+{
+    int rc = take_version_and_status(hd, at, m);
     if (rc < 0) {
         return rc == ERR_AGAIN ? ERR_AGAIN : ERR_BAD_STATUS;
     }
@@ -372,6 +405,10 @@ static int take_status_line(const head *hd, const char **at, msg *m)
         const char *from = ++p;
         p = scan_text(hd, p);
         m->reason = str_of(from, (size_t)(p - from));
+    }
+    if (LIKELY(hd->end - p >= 2 && is_line_end(p))) {
+        *at = p + 2;
+        return 0;
     }
     *at = p;
     rc = take_line_end(hd, at, ERR_BAD_STATUS);

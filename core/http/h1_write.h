@@ -18,12 +18,17 @@ static inline void h1_write_field(fmt *f, str name, str value)
         return;
     }
     char *o = f->p;
-    memcpy(o, name.p, name.n);
-    o += name.n;
-    *o++ = ':';
-    *o++ = ' ';
-    memcpy(o, value.p, value.n);
-    o += value.n;
+    if (value.p == name.p + name.n + 2 && memcmp(name.p + name.n, ": ", 2) == 0) {
+        memcpy(o, name.p, name.n + 2 + value.n); /* still as it was parsed: one copy */
+        o += name.n + 2 + value.n;
+    } else {
+        memcpy(o, name.p, name.n);
+        o += name.n;
+        *o++ = ':';
+        *o++ = ' ';
+        memcpy(o, value.p, value.n);
+        o += value.n;
+    }
     *o++ = '\r';
     *o++ = '\n';
     f->p = o;

@@ -1,7 +1,7 @@
 /* token.c — the perfect hash over token.def.
  *
  * The key of a name is its first two and its last two bytes, folded, and its length; the multiplier that
- * spreads all known keys over SLOTS without a collision is searched when the process starts (some hundred
+ * spreads all known keys over the slots without a collision is searched when the process starts (some hundred
  * tries, well under a millisecond), so appending to token.def needs no generator. A lookup is one multiply
  * and one comparison of 32 bytes: input | fold == name, where `fold` is 0x20 under letters and 0 elsewhere,
  * so that no other byte passes for a letter or a dash. */
@@ -9,26 +9,10 @@
 
 #include "base/check.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 enum { HOP = TOKEN_FLAG_HOP };
-enum { NAME_MAX_BYTES = TOKEN_WIDE, SLOT_BITS = 10, SLOTS = 1 << SLOT_BITS, TRIES = 1000000 };
+enum { NAME_MAX_BYTES = TOKEN_WIDE, TRIES = 1000000 };
 
-typedef struct entry {
-    char name[NAME_MAX_BYTES]; /* lower case, padded with NUL */
-    char fold[NAME_MAX_BYTES];
-    char wire[NAME_MAX_BYTES]; /* as usually written: Content-Type */
-    uint8_t n;
-    uint8_t flags;
-} entry;
-
-static struct {
-    uint32_t multiplier; /* 0: not set up */
-    uint8_t slots[SLOTS];
-    entry v[TOKEN_COUNT];
-} table;
+struct token_table token_table;
 
 static const struct {
     const char *name;
@@ -42,27 +26,13 @@ static const struct {
 
 _Static_assert(TOKEN_COUNT <= 128, "headers.seen has two words");
 
-/* n >= 2 */
-static inline uint32_t key_of(const char *p, size_t n)
-{
-    uint16_t first, last;
-    memcpy(&first, p, 2);
-    memcpy(&last, p + n - 2, 2);
-    return (((uint32_t)first | (uint32_t)last << 16) | 0x20202020u) + (uint32_t)n * 0x01000193u;
-}
-
-static inline uint32_t slot_of(uint32_t key, uint32_t multiplier)
-{
-    return (key * multiplier) >> (32 - SLOT_BITS);
-}
-
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* Names whose usual spelling is not "Each-Word-Capital". */
-static void spell(entry *e, enum token t)
+static void spell(token_entry *e, enum token t)
 {
     for (size_t i = 0; i < e->n; i++) {
         bool starts = i == 0 || e->name[i - 1] == '-';
@@ -99,9 +69,9 @@ static void spell(entry *e, enum token t)
 
 static bool try_multiplier(uint32_t multiplier)
 {
-    memset(table.slots, 0, sizeof table.slots);
+    memset(token_table.slots, 0, sizeof token_table.slots);
     for (int t = 1; t < TOKEN_COUNT; t++) {
-        uint8_t *slot = &table.slots[slot_of(key_of(table.v[t].name, table.v[t].n), multiplier)];
+        uint8_t *slot = &token_table.slots[token_slot(token_table.v[t].name, token_table.v[t].n, multiplier)];
         if (*slot) {
             return false;
         }
@@ -113,15 +83,16 @@ static bool try_multiplier(uint32_t multiplier)
 /* Runs before main, so that no caller has to think of it; token_setup remains for those who want to be sure. */
 __attribute__((constructor)) void token_setup(void)
 {
-    if (table.multiplier) {
+    if (token_table.multiplier) {
         return;
     }
     for (int t = 1; t < TOKEN_COUNT; t++) {
-        entry *e = &table.v[t];
+        token_entry *e = &token_table.v[t];
         size_t n = strlen(defs[t].name);
         REQUIRE(n >= 2 && n < NAME_MAX_BYTES);
         memcpy(e->name, defs[t].name, n);
-        e->n = (uint8_t)n;
+        e->n = (uint32_t)n;
+        e->mask = ((uint32_t)1 << n) - 1;
         e->flags = (uint8_t)defs[t].flags;
         for (size_t i = 0; i < n; i++) {
             e->fold[i] = is_letter(e->name[i]) ? 0x20 : 0;
@@ -131,45 +102,11 @@ __attribute__((constructor)) void token_setup(void)
     uint32_t multiplier = 0x9e3779b1u;
     for (int i = 0; i < TRIES; i++, multiplier += 0x61c88646u) {
         if (try_multiplier(multiplier | 1)) {
-            table.multiplier = multiplier | 1;
+            token_table.multiplier = multiplier | 1;
             return;
         }
     }
     fatal("token.def: two names share length, first two and last two bytes");
-}
-
-enum token token_find_wide(const char *p, size_t n)
-{
-    if (UNLIKELY(n < 2 || n >= NAME_MAX_BYTES)) {
-        return TOKEN_NONE;
-    }
-    unsigned t = table.slots[slot_of(key_of(p, n), table.multiplier)];
-    const entry *e = &table.v[t];
-    if (e->n != n) {
-        return TOKEN_NONE;
-    }
-#ifdef __SSE2__
-    const __m128i_u *in = (const __m128i_u *)p;
-    const __m128i_u *name = (const __m128i_u *)e->name;
-    const __m128i_u *fold = (const __m128i_u *)e->fold;
-    __m128i low = _mm_cmpeq_epi8(_mm_or_si128(_mm_loadu_si128(in), _mm_loadu_si128(fold)),
-                                 _mm_loadu_si128(name));
-    uint32_t same = (uint32_t)_mm_movemask_epi8(low);
-    if (n > 16) {
-        __m128i high = _mm_cmpeq_epi8(
-            _mm_or_si128(_mm_loadu_si128(in + 1), _mm_loadu_si128(fold + 1)), _mm_loadu_si128(name + 1));
-        same |= (uint32_t)_mm_movemask_epi8(high) << 16;
-    }
-    uint32_t want = (1u << n) - 1; /* n < 32 */
-    return (same & want) == want ? (enum token)t : TOKEN_NONE;
-#else
-    for (size_t i = 0; i < n; i++) {
-        if ((p[i] | e->fold[i]) != e->name[i]) {
-            return TOKEN_NONE;
-        }
-    }
-    return (enum token)t;
-#endif
 }
 
 enum token token_find(str name)
@@ -184,15 +121,15 @@ enum token token_find(str name)
 
 str token_name(enum token t)
 {
-    return str_of(table.v[t].name, table.v[t].n);
+    return str_of(token_table.v[t].name, token_table.v[t].n);
 }
 
 str token_wire_name(enum token t)
 {
-    return str_of(table.v[t].wire, table.v[t].n);
+    return str_of(token_table.v[t].wire, token_table.v[t].n);
 }
 
 unsigned token_flags(enum token t)
 {
-    return table.v[t].flags;
+    return token_table.v[t].flags;
 }

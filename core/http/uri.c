@@ -9,6 +9,7 @@
 #include "http/uri.h"
 
 #include "base/err.h"
+#include "http/token.h"
 
 #include <arpa/inet.h>
 
@@ -133,29 +134,41 @@ static int normalise(str raw, bool merge_slashes, pool *p, str *path)
     return rc < 0 ? rc : 0;
 }
 
-/* Splits origin form; raw_path begins with "/". */
-static int parse_path(str raw, bool merge_slashes, pool *p, uri *out)
+/* Reads the path to its end ("?" or the input's); false when it holds what no target may. *plain: the path is normalised already, as
+ * far as can be told at a glance. */
+static bool scan_path(str raw, bool merge_slashes, size_t *end, bool *plain)
 {
-    size_t i = 1;
-    bool plain = true;
-    unsigned char before = '/';
-    for (; i < raw.n; i++) {
-        unsigned char c = (unsigned char)raw.p[i];
-        if (before == '/' && (c == '.' || c == '/')) {
-            plain = plain && c == '/' && !merge_slashes;
+    const unsigned char *p = (const unsigned char *)raw.p;
+    bool copy = false;
+    size_t i = 0;
+    for (;;) {
+        while (i < raw.n && !(class_of[p[i]] & (BAD | STOP))) {
+            i++;
         }
-        before = c;
-        unsigned class = class_of[c];
-        if (LIKELY(!(class & (BAD | STOP)))) {
-            continue;
-        }
-        if (class & BAD) {
-            return ERR_BAD_TARGET;
-        }
-        if (c == '?') {
+        if (i == raw.n || p[i] == '?') {
             break;
         }
-        plain = plain && c == '/';
+        if (class_of[p[i]] & BAD) {
+            return false;
+        }
+        if (p[i++] == '%') {
+            copy = true;
+        } else if (i < raw.n) {
+            copy = copy || p[i] == '.' || (p[i] == '/' && merge_slashes);
+        }
+    }
+    *end = i;
+    *plain = !copy;
+    return true;
+}
+
+/* Splits origin form; raw begins with "/". */
+static int parse_path(str raw, bool merge_slashes, pool *p, uri *out)
+{
+    size_t i;
+    bool plain;
+    if (!scan_path(raw, merge_slashes, &i, &plain)) {
+        return ERR_BAD_TARGET;
     }
     out->raw = raw;
     out->raw_path = str_of(raw.p, i);
@@ -275,6 +288,51 @@ static size_t ipv6_length(str s)
     return memchr(text, 0, close - 1) == NULL && inet_pton(AF_INET6, text, &addr) == 1 ? close + 1 : 0;
 }
 
+#ifdef __SSE2__
+/* Up to 16 bytes, zeros behind them; nothing past the view is read. */
+static inline __m128i load_short(str s)
+{
+    uint64_t low = 0, high = 0;
+    if (s.n == 16) {
+        return _mm_loadu_si128((const __m128i_u *)s.p);
+    }
+    if (s.n >= 8) {
+        memcpy(&low, s.p, 8);
+        memcpy(&high, s.p + s.n - 8, 8);
+        high = s.n == 8 ? 0 : high >> 8 * (16 - s.n);
+    } else {
+        for (size_t i = s.n; i-- > 0;) {
+            low = low << 8 | (unsigned char)s.p[i];
+        }
+    }
+    return _mm_set_epi64x((long long)high, (long long)low);
+}
+
+/* name_length for the usual host: lower case, digits, dots, dashes, at most 16 bytes with the port; 0: look closer. */
+static inline size_t short_name_length(str s)
+{
+    if (s.n > 16) {
+        return 0;
+    }
+    __m128i x = load_short(s);
+    __m128i ok = _mm_or_si128(token_in_range(x, 'a', 26), token_in_range(x, '0', 10));
+    uint32_t dots = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8('.')));
+    uint32_t dashes = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8('-')));
+    uint32_t good = (uint32_t)_mm_movemask_epi8(ok) | dots | dashes;
+    if ((dots & (dots << 1 | 1)) != 0) {
+        return 0;
+    }
+    size_t n = (size_t)__builtin_ctz(~good);
+    return n == s.n || s.p[n] == ':' ? n : 0;
+}
+#else
+static inline size_t short_name_length(str s)
+{
+    (void)s;
+    return 0;
+}
+#endif
+
 /* Length of the name or IPv4 address at the start; *classes collects the classes of its bytes. Departures from reg-name (RFC 3986 §3.2.2):
  * no sub-delims, no percent-encoding, and an empty label ("a..b", ".a") gives 0. No host is called so, and what stands behind us may read
  * it differently. */
@@ -321,7 +379,10 @@ int uri_host(str value, pool *p, str *host, uint16_t *port)
 {
     unsigned classes = 0;
     bool bracket = value.n > 0 && value.p[0] == '[';
-    size_t n = bracket ? ipv6_length(value) : name_length(value, &classes);
+    size_t n = short_name_length(value);
+    if (n == 0) {
+        n = bracket ? ipv6_length(value) : name_length(value, &classes);
+    }
     if (n == 0 || n > HOST_MAX) {
         return ERR_BAD_HOST;
     }
