@@ -1,0 +1,43 @@
+/* command.h — the command line as data. */
+#ifndef PROC_COMMAND_H
+#define PROC_COMMAND_H
+
+#include "proc/recipe.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum command_verb {
+    COMMAND_RUN,      /* run FILE | run HOST=URL… | -c FILE */
+    COMMAND_TEST,     /* -t, -T */
+    COMMAND_SIGNAL,   /* -s */
+    COMMAND_RELOAD,
+    COMMAND_STATUS,
+    COMMAND_STOP,
+    COMMAND_HELP,
+    COMMAND_VERSION,  /* -v, -V */
+    COMMAND_LUA,      /* check, schema, export, import, test: lua/cli */
+};
+
+enum { COMMAND_ERR_MAX = 256, COMMAND_OVERRIDES_MAX = 16 };
+
+typedef struct command {
+    enum command_verb verb;
+    recipe recipe;         /* share is not filled in here */
+    const char *shown;     /* the configuration as named by the user */
+    const char *error_log; /* -e */
+    const char *pid;       /* -g "pid …;" */
+    const char *signal;    /* -s */
+    const char *socket;    /* --socket: admin socket of another place */
+    bool daemonize, watch, json, rollback, now, dump, quiet, verbose;
+    const char *overrides[COMMAND_OVERRIDES_MAX];
+    int lua_argc; /* COMMAND_LUA: what goes to it, from the verb on */
+    char **lua_argv;
+    char err[COMMAND_ERR_MAX];
+} command;
+
+/* 0; 2: wrong usage, with a text in c->err. Strings are borrowed from argv or leaked (the process is a short-lived client, or keeps them for good). */
+MUST_USE int command_parse(command *c, int argc, char **argv);
+extern const char command_help[];
+
+#endif

@@ -1,0 +1,462 @@
+/* master.c — see master.h. Order of a start: log, user, sockets, segments, workers; only when every worker runs: pid file, admin socket, "ready". */
+#include "proc/master.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "proc/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum {
+    MASTER_START_MS = 60000,
+    MASTER_END_MS = 2000,         /* between TERM and KILL */
+    MASTER_SLACK_MS = 1000,       /* workers end a drain by themselves; the master steps in a little later */
+    MASTER_TICKETS_MS = 28800000, /* three keys: a ticket is good for 16 to 24 h */
+    MASTER_SLOTS_MIN = 16,
+};
+
+const char *master_state_name(enum master_state state)
+{
+    static const char *const names[] = {"starting", "running", "draining", "ending"};
+    return names[state];
+}
+
+void master_log_lines(enum log_level level, str text)
+{
+    while (text.n > 0) {
+        size_t end = str_find(text, '\n', 0);
+        log_write(level, "%.*s", (int)end, text.p);
+        text = str_from(text, end < text.n ? end + 1 : text.n);
+    }
+}
+
+static const char *master_error_log(const master *m, const summary *sum)
+{
+    return sum->error_log.n ? sum->error_log.p : m->options.error_log;
+}
+
+/* A start that fails tells the log, and the terminal when the log is a file. */
+static void master_fail(master *m, const char *text)
+{
+    master_log_lines(LOG_EMERG_, str_c(text));
+    if (master_error_log(m, &m->sum)) {
+        fprintf(stderr, "moongate: %s\n", text);
+    }
+    m->status = 1;
+    master_end(m);
+}
+
+void master_give_logs(master *m, const summary *sum, const priv *ids)
+{
+    const char *path = master_error_log(m, sum);
+    if (path) {
+        priv_give_file(ids, path);
+    }
+    for (uint32_t i = 0; i < sum->access_logs.n; i++) {
+        if (!str_eq(sum->access_logs.v[i], STR("-"))) {
+            priv_give_file(ids, sum->access_logs.v[i].p);
+        }
+    }
+}
+
+/* ---- the end */
+
+static void master_on_end_timer(timer *t)
+{
+    master *m = container_of(t, master, end);
+    if (m->state == MASTER_STARTING) {
+        master_fail(m, "the workers did not start in time");
+    } else if (m->state == MASTER_DRAINING) {
+        master_end(m);
+    } else {
+        crew_kill(&m->crew, SIGKILL);
+    }
+}
+
+static void master_stop_when_alone(master *m)
+{
+    if (m->state >= MASTER_DRAINING && crew_count(&m->crew) == 0) {
+        loop_stop(m->l);
+    }
+}
+
+static void master_stop_swapping(master *m)
+{
+    swap_fini(&m->swap, false);
+    watch_close(m->watch);
+    m->watch = NULL;
+}
+
+void master_quit(master *m)
+{
+    if (m->state == MASTER_STARTING) {
+        master_end(m);
+        return;
+    }
+    if (m->state != MASTER_RUNNING) {
+        return;
+    }
+    log_notice("stopping gracefully, at most %lld ms", (long long)m->sum.shutdown_ms);
+    m->state = MASTER_DRAINING;
+    daemon_notify("STOPPING=1");
+    master_stop_swapping(m);
+    crew_quit(&m->crew, m->sum.shutdown_ms);
+    ports_fini(&m->ports, true);
+    timer_set(m->l, &m->end, m->sum.shutdown_ms + MASTER_SLACK_MS);
+    master_stop_when_alone(m);
+}
+
+void master_end(master *m)
+{
+    if (m->state == MASTER_ENDING) {
+        return;
+    }
+    if (m->state == MASTER_RUNNING) {
+        log_notice("stopping");
+        daemon_notify("STOPPING=1");
+    }
+    m->state = MASTER_ENDING;
+    master_stop_swapping(m);
+    crew_kill(&m->crew, SIGTERM);
+    ports_fini(&m->ports, true);
+    timer_set(m->l, &m->end, MASTER_END_MS);
+    master_stop_when_alone(m);
+}
+
+/* ---- while it runs */
+
+void master_reopen(master *m)
+{
+    log_notice("reopening logs");
+    master_give_logs(m, &m->sum, &m->ids);
+    if (log_reopen() < 0) {
+        log_error("cannot reopen the error log");
+    }
+    channel_msg msg = {CHANNEL_REOPEN, -1, 0, 0, STR_EMPTY};
+    crew_tell(&m->crew, &msg, true);
+}
+
+static void master_on_watch(void *arg, unsigned what)
+{
+    master *m = arg;
+    if (m->state == MASTER_RUNNING) {
+        bool files = m->sum.watch || m->options.watch;
+        log_notice("%s changed", files && (what & WATCH_FILES) ? "configuration files" : "certificate files");
+        (void)swap_reload(&m->swap, files ? SWAP_IF_CHANGED : SWAP_CERTS);
+    }
+}
+
+static void master_follow_files(master *m)
+{
+    bool files = m->sum.watch || m->options.watch;
+    if (!m->watch && (files || m->sum.certs.n > 0)) {
+        m->watch = watch_open(m->l, master_on_watch, m);
+    }
+    if (m->watch) {
+        watch_follow(m->watch, m->bundle, &m->sum, files);
+    }
+}
+
+static void master_on_tickets(timer *t)
+{
+    master *m = container_of(t, master, tickets);
+    shared_rotate_tickets(&m->shared);
+    timer_set(m->l, t, MASTER_TICKETS_MS);
+}
+
+/* Probation is over: the previous generation need not be warm. Its bundle stays, so that it can still be loaded again. */
+static void master_on_probation(timer *t)
+{
+    master *m = container_of(t, master, probation);
+    channel_msg msg = {CHANNEL_SETTLE, -1, 0, 0, STR_EMPTY};
+    crew_tell(&m->crew, &msg, true);
+}
+
+static void master_on_signal(int signum, void *arg)
+{
+    master *m = arg;
+    switch (signum) {
+    case SIGHUP:
+        if (m->state == MASTER_RUNNING) {
+            log_notice("reload asked for");
+            (void)swap_reload(&m->swap, SWAP_ALWAYS);
+        }
+        break;
+    case SIGQUIT:
+        master_quit(m);
+        break;
+    case SIGTERM:
+    case SIGINT:
+        master_end(m);
+        break;
+    case SIGUSR1:
+        master_reopen(m);
+        break;
+    case SIGCHLD:
+        crew_reap(&m->crew);
+        break;
+    default:
+        log_warn("signal %d has no meaning here", signum);
+    }
+}
+
+static void master_signals(master *m)
+{
+    const int watched[] = {SIGHUP, SIGQUIT, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCHLD};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
+        m->signals[i] = signal_start(m->l, watched[i], master_on_signal, m);
+        REQUIRE(m->signals[i]);
+    }
+}
+
+/* ---- workers and generations */
+
+static void master_write_pid(master *m)
+{
+    const char *path = m->options.pid ? m->options.pid : m->sum.pid.n ? m->sum.pid.p : NULL;
+    if (!path || (m->pid_file && strcmp(path, m->pid_file) == 0)) {
+        return;
+    }
+    if (daemon_pid_write(path) < 0) {
+        log_error("cannot write the pid file \"%s\": %s", path, strerror(errno));
+        return;
+    }
+    if (m->pid_file) {
+        daemon_pid_remove(m->pid_file);
+        free(m->pid_file);
+    }
+    m->pid_file = strdup(path);
+}
+
+/* In the order of the configuration; `fresh_only`: what a reload added. */
+static void master_log_ports(master *m, bool fresh_only)
+{
+    for (uint32_t i = 0; i < m->sum.addresses.n; i++) {
+        char key[256];
+        ports_key(m->sum.addresses.v, (int)i, key, sizeof key);
+        const port *one = ports_find(&m->ports, key);
+        if (one && (one->fresh || !fresh_only)) {
+            log_notice("listening on %s", one->shown);
+        }
+    }
+}
+
+static void master_up(master *m)
+{
+    m->state = MASTER_RUNNING;
+    timer_stop(&m->end);
+    m->admin = admin_open(m);
+    master_log_ports(m, false);
+    ports_keep(&m->ports, m->sum.addresses.v, (int)m->sum.addresses.n, true);
+    master_write_pid(m);
+    master_follow_files(m);
+    timer_set(m->l, &m->tickets, MASTER_TICKETS_MS);
+    log_notice("generation %llu, %u workers, ready in %lld ms", (unsigned long long)m->generation,
+               crew_count_state(&m->crew, CREW_RUNNING), (long long)(clock_ms() - m->started_ms));
+    daemon_notify("READY=1");
+    daemon_ready(0, !master_error_log(m, &m->sum));
+}
+
+void master_on_worker_running(master *m, crew_worker *w)
+{
+    (void)w;
+    if (m->state == MASTER_STARTING && crew_count_state(&m->crew, CREW_RUNNING) == m->crew.want) {
+        master_up(m);
+    } else if (m->state == MASTER_RUNNING) {
+        (void)crew_resize(&m->crew, (uint32_t)m->sum.workers); /* may let older ones go */
+    }
+}
+
+void master_on_worker_spawned(master *m, crew_worker *w)
+{
+    swap_on_spawned(&m->swap, w);
+}
+
+void master_on_worker_msg(master *m, crew_worker *w, const channel_msg *msg)
+{
+    if (msg->type == CHANNEL_STATUS) {
+        admin_on_status(m->admin, w, msg);
+    } else if (m->state == MASTER_STARTING && msg->type == CHANNEL_FAILED) {
+        char text[CHANNEL_TEXT_MAX + 1];
+        snprintf(text, sizeof text, "%.*s", STR_ARG(msg->text));
+        master_fail(m, text);
+    } else if (msg->type == CHANNEL_FAILED && w->state == CREW_STARTING) {
+        master_log_lines(LOG_ALERT_, msg->text);
+    } else {
+        swap_on_msg(&m->swap, w, msg);
+    }
+}
+
+void master_on_worker_gone(master *m, const crew_worker *w)
+{
+    if (m->state == MASTER_STARTING) {
+        master_fail(m, "a worker ended while it started");
+    }
+    swap_on_gone(&m->swap, w);
+    admin_on_gone(m->admin, w);
+    master_stop_when_alone(m);
+}
+
+void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum, const priv *ids, bool back)
+{
+    bundle_unref(m->previous);
+    m->previous = back ? NULL : m->bundle;
+    m->previous_number = m->generation;
+    if (back) {
+        bundle_unref(m->bundle);
+    }
+    m->bundle = bundle_ref(b);
+    m->generation = number;
+    m->fresh = true;
+    m->committed_wall_ms = clock_wall_ms();
+    summary_fini(&m->sum);
+    m->sum = *sum;
+    *sum = (summary){.workers = 0};
+    if (!priv_eq(&m->ids, ids)) {
+        m->ids = *ids;
+        m->renew = true;
+    }
+    stats_set(STAT_GENERATION, number);
+}
+
+/* What a committed generation changes in the master itself. */
+static void master_apply_generation(master *m)
+{
+    if (log_open(master_error_log(m, &m->sum), (enum log_level)m->sum.error_level) < 0) {
+        log_error("cannot open the error log");
+    }
+    master_log_ports(m, true);
+    ports_keep(&m->ports, m->sum.addresses.v, (int)m->sum.addresses.n, true);
+    master_write_pid(m);
+    master_follow_files(m);
+    admin_follow(m->admin);
+    board_quarantine_clear(m->shared.board, m->generation);
+    if (m->renew) {
+        m->renew = false;
+        crew_renew(&m->crew);
+    }
+    (void)crew_resize(&m->crew, (uint32_t)m->sum.workers);
+    timer_stop(&m->probation);
+    if (m->previous) {
+        timer_set(m->l, &m->probation, m->sum.probation_ms);
+    }
+}
+
+void master_on_swap_done(master *m)
+{
+    if (m->fresh) {
+        m->fresh = false;
+        master_apply_generation(m);
+    }
+    daemon_notify("READY=1");
+    admin_on_swap_done(m->admin);
+}
+
+/* ---- the start */
+
+void master_leave(master *m)
+{
+    loop_reinit(m->l); /* an epoll of our own: what is removed here must stay in the master's */
+    for (size_t i = 0; i < MASTER_SIGNALS_MAX && m->signals[i]; i++) {
+        signal_stop(m->signals[i]);
+    }
+    swap_fini(&m->swap, true);
+    crew_fini(&m->crew);
+    admin_close(m->admin, false);
+    watch_close(m->watch);
+    loop_free(m->l);
+    m->l = NULL;
+}
+
+static int master_open(master *m, char *err, size_t errcap)
+{
+    const summary *sum = &m->sum;
+    int rc = priv_resolve(sum->user, sum->group, &m->ids, err, errcap);
+    if (rc < 0) {
+        return rc;
+    }
+    master_give_logs(m, sum, &m->ids);
+    if (log_open(master_error_log(m, sum), (enum log_level)sum->error_level) < 0) {
+        snprintf(err, errcap, "cannot open the error log \"%s\": %s", master_error_log(m, sum), strerror(errno));
+        return ERR_CONF;
+    }
+    rc = ports_open(&m->ports, sum->addresses.v, sum->backlogs.v, (int)sum->addresses.n, err, errcap);
+    if (rc < 0) {
+        return rc;
+    }
+    int64_t slots = sum->workers * 4;
+    slots = slots < MASTER_SLOTS_MIN ? MASTER_SLOTS_MIN : slots > BOARD_SLOTS_MAX ? BOARD_SLOTS_MAX : slots;
+    rc = shared_open(&m->shared, (uint32_t)slots, sum, err, errcap);
+    if (rc == 0 && sum->workers > slots) {
+        snprintf(err, errcap, "workers: at most %d", BOARD_SLOTS_MAX);
+        return ERR_CONF;
+    }
+    return rc;
+}
+
+static void master_init(master *m, const recipe *r, const struct master_options *o, bundle *b)
+{
+    *m = (master){.recipe = r, .options = *o, .bundle = b, .generation = 1, .last_number = 1};
+    clock_update();
+    m->started_ms = clock_ms();
+    m->started_wall_ms = m->committed_wall_ms = clock_wall_ms();
+    m->l = loop_new();
+    REQUIRE(m->l);
+    ports_init(&m->ports);
+    crew_init(&m->crew, m);
+    swap_init(&m->swap, m);
+    timer_init(&m->tickets, master_on_tickets);
+    timer_init(&m->probation, master_on_probation);
+    timer_init(&m->end, master_on_end_timer);
+}
+
+static void master_fini(master *m)
+{
+    admin_close(m->admin, true);
+    watch_close(m->watch);
+    swap_fini(&m->swap, false);
+    crew_fini(&m->crew);
+    ports_fini(&m->ports, true);
+    if (m->pid_file) {
+        daemon_pid_remove(m->pid_file);
+        free(m->pid_file);
+    }
+    summary_fini(&m->sum);
+    bundle_unref(m->bundle);
+    bundle_unref(m->previous);
+}
+
+int master_run(const recipe *r, const struct master_options *o, bundle *b)
+{
+    static master one; /* the master of this process; workers find it in inherited memory */
+    master *m = &one;
+    char err[512] = "the summary of the configuration is damaged";
+    master_init(m, r, o, b);
+    if (summary_read(b, &m->sum) < 0 || master_open(m, err, sizeof err) < 0) {
+        master_fail(m, err);
+        master_fini(m);
+        daemon_ready(1, true);
+        return 1;
+    }
+    prctl(PR_SET_NAME, "mg-master");
+    master_signals(m);
+    timer_set(m->l, &m->end, MASTER_START_MS);
+    stats_set(STAT_GENERATION, m->generation);
+    if (crew_resize(&m->crew, (uint32_t)m->sum.workers) < 0) {
+        master_fail(m, "cannot start a worker");
+    }
+    if (crew_count(&m->crew) > 0) { /* else a stop was asked for before the loop ran */
+        loop_run(m->l);
+    }
+    log_notice("stopped");
+    master_fini(m);
+    daemon_ready(m->status, true);
+    return m->status;
+}

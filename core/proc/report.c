@@ -1,0 +1,91 @@
+/* report.c — see report.h. */
+#include "proc/report.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "flow/req.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct report {
+    FILE *f;
+    const struct report_worker *of;
+    uint32_t waits[REQ_WAIT_FILE + 1];
+};
+
+static void report_generation(generation *g, void *arg)
+{
+    struct report *r = arg;
+    const char *role = g == r->of->current    ? "current"
+                       : g == r->of->warm     ? "warm"
+                       : g == r->of->prepared ? "prepared"
+                                              : "pinned";
+    if (!g->plan) {
+        return; /* about to be freed */
+    }
+    fprintf(r->f, "gen\t%llu\t%s\t%u\t%zu\t%u\n", (unsigned long long)g->number, role, generation_pins(g),
+            script_memory(g->script), script_tasks(g->script));
+}
+
+static const char *report_peer_state(const peer *p)
+{
+    if (p->gone) {
+        return "gone";
+    }
+    if (p->down) {
+        return "down";
+    }
+    return peer_is_eligible(p, clock_ms()) ? "up" : "ejected";
+}
+
+static void report_group(group *g, void *arg)
+{
+    struct report *r = arg;
+    LIST_EACH(it, &g->peers) {
+        const peer *p = list_item(it, peer, node);
+        fprintf(r->f, "peer\t%.*s\t%s\t%s\t%d\t%s\t%u\t%u\t%llu\t%llu\n", STR_ARG(g->name), p->text,
+                p->backup ? "backup" : "primary", p->weight, report_peer_state(p), p->in_flight, p->idle.n,
+                (unsigned long long)p->attempts, (unsigned long long)p->failures);
+    }
+    if (g->unresolved) {
+        fprintf(r->f, "peer\t%.*s\t-\tprimary\t0\tunresolved\t0\t0\t0\t0\n", STR_ARG(g->name));
+    }
+}
+
+static void report_request(req *q, void *arg)
+{
+    struct report *r = arg;
+    if (q->wait < ARRAY_LEN(r->waits)) {
+        r->waits[q->wait]++;
+    }
+}
+
+int report_write(const struct report_worker *w)
+{
+    int fd = memfd_create("moongate-status", MFD_CLOEXEC);
+    if (fd < 0) {
+        return err_from_errno(errno);
+    }
+    struct report r = {fdopen(dup(fd), "w"), w, {0}};
+    if (!r.f) {
+        close(fd);
+        return ERR_MEM;
+    }
+    struct front_counts n;
+    front_count(w->front, &n);
+    fprintf(r.f, "front\t%u\t%u\t%u\t%u\t%llu\t%llu\n", n.connections, n.idle, n.requests, n.tunnels,
+            (unsigned long long)n.accepted, (unsigned long long)n.refused);
+    generation_each(report_generation, &r);
+    group_each(w->groups, report_group, &r);
+    req_each(report_request, &r);
+    for (size_t i = 0; i < ARRAY_LEN(r.waits); i++) {
+        if (r.waits[i]) {
+            fprintf(r.f, "wait\t%s\t%u\n", req_wait_name((enum req_wait)i), r.waits[i]);
+        }
+    }
+    fclose(r.f);
+    return fd;
+}

@@ -1,0 +1,180 @@
+/* summary.c — facts are lines "key = value"; lists repeat the key, with fields that end in NUL (so that a field is a C string in place). */
+#include "proc/summary.h"
+
+#include "base/err.h"
+#include "tls/ctx.h"
+
+#include <sched.h>
+#include <stdio.h>
+
+static void summary_put(bundle_draft *d, const char *key, str value)
+{
+    if (value.p) {
+        bundle_add(d, BUNDLE_FACT, str_c(key), value);
+    }
+}
+
+static void summary_put_number(bundle_draft *d, const char *key, int64_t v)
+{
+    char text[32];
+    int n = snprintf(text, sizeof text, "%lld", (long long)v);
+    bundle_add(d, BUNDLE_FACT, str_c(key), str_of(text, (size_t)n));
+}
+
+static void summary_put_cert(bundle_draft *d, str site, const struct conf_cert *cert)
+{
+    char err[256], text[4096];
+    int64_t not_after = 0;
+    struct tls_cert_args args = {cert->cert_pem, cert->key_pem, cert->cert_file.p, cert->key_file.p};
+    if (tls_cert_check(&args, err, sizeof err, &not_after) < 0) {
+        not_after = 0; /* plan_new reports it; the summary does not judge */
+    }
+    int n = snprintf(text, sizeof text, "%.*s%c%.*s%c%.*s%c%lld", STR_ARG(site), 0, STR_ARG(cert->cert_file), 0,
+                     STR_ARG(cert->key_file), 0, (long long)not_after);
+    if (n > 0 && n < (int)sizeof text) {
+        bundle_add(d, BUNDLE_FACT, STR("cert"), str_of(text, (size_t)n));
+    }
+}
+
+static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
+{
+    char text[1024];
+    for (int i = 0; i < g->listens.n; i++) {
+        const struct conf_listen *l = &g->listens.v[i];
+        int n = snprintf(text, sizeof text, "%.*s%c%lld", STR_ARG(l->address), 0, (long long)l->backlog);
+        bundle_add(d, BUNDLE_FACT, STR("listen"), str_of(text, (size_t)n));
+    }
+    for (int i = 0; i < g->dicts.n; i++) {
+        int n = snprintf(text, sizeof text, "%.*s%c%lld", STR_ARG(g->dicts.v[i].name), 0, (long long)g->dicts.v[i].size);
+        bundle_add(d, BUNDLE_FACT, STR("dict"), str_of(text, (size_t)n));
+    }
+    for (int i = 0; i < g->logs.n; i++) {
+        summary_put(d, "access_log", g->logs.v[i].path);
+    }
+    for (int i = 0; i < g->sites.n; i++) {
+        const struct conf_site *s = &g->sites.v[i];
+        for (int k = 0; k < s->certs.n; k++) {
+            summary_put_cert(d, s->names.n ? s->names.v[0] : s->label, &s->certs.v[k]);
+        }
+    }
+}
+
+void summary_record(bundle_draft *d, const conf *c)
+{
+    const struct conf_gateway *g = &c->g;
+    summary_put_number(d, "workers", g->workers);
+    summary_put_number(d, "shutdown_timeout", g->shutdown_timeout);
+    summary_put_number(d, "watchdog", g->watchdog);
+    summary_put_number(d, "probation", g->probation);
+    summary_put_number(d, "error_level", g->error_level);
+    summary_put_number(d, "watch", g->watch);
+    summary_put(d, "user", g->user);
+    summary_put(d, "group", g->group);
+    summary_put(d, "pid", g->pid);
+    summary_put(d, "error_log", g->error_log);
+    summary_put(d, "admin_socket", g->admin_socket);
+    summary_put_lists(d, g);
+}
+
+void summary_record_policy(bundle_draft *d, str name, str hash)
+{
+    char text[512];
+    int n = snprintf(text, sizeof text, "%.*s%c%.*s", STR_ARG(name), 0, STR_ARG(hash));
+    if (n > 0 && n < (int)sizeof text) {
+        bundle_add(d, BUNDLE_FACT, STR("policy"), str_of(text, (size_t)n));
+    }
+}
+
+static int64_t summary_cpus(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n > 0 ? n : 1;
+}
+
+/* The next field, NUL-terminated. */
+static str summary_field(str *rest)
+{
+    size_t at = str_find(*rest, 0, 0);
+    str field = str_of(rest->p, at);
+    *rest = str_from(*rest, at < rest->n ? at + 1 : rest->n);
+    return field;
+}
+
+static int64_t summary_number(str text)
+{
+    int64_t v = 0;
+    return str_to_i64(text, &v) < 0 ? -1 : v;
+}
+
+/* One line of a list. */
+static void summary_read_list(summary *s, str key, str value)
+{
+    str rest = value;
+    if (str_eq(key, STR("listen"))) {
+        vec_push(&s->addresses, summary_field(&rest));
+        vec_push(&s->backlogs, (int)summary_number(rest));
+    } else if (str_eq(key, STR("dict"))) {
+        summary_dict one = {summary_field(&rest), 0};
+        one.size = summary_number(rest);
+        vec_push(&s->dicts, one);
+    } else if (str_eq(key, STR("access_log"))) {
+        vec_push(&s->access_logs, value);
+    } else if (str_eq(key, STR("cert"))) {
+        summary_cert one = {.site = summary_field(&rest)};
+        one.cert_file = summary_field(&rest);
+        one.key_file = summary_field(&rest);
+        one.not_after_s = summary_number(rest);
+        vec_push(&s->certs, one);
+    } else if (str_eq(key, STR("policy"))) {
+        summary_policy one = {.name = summary_field(&rest)};
+        one.hash = rest;
+        vec_push(&s->policies, one);
+    }
+}
+
+int summary_read(const bundle *b, summary *out)
+{
+    *out = (summary){.workers = -1};
+    int64_t watch = 0;
+    const struct {
+        const char *key;
+        int64_t *to;
+    } numbers[] = {{"workers", &out->workers},         {"shutdown_timeout", &out->shutdown_ms}, {"watchdog", &out->watchdog_ms},
+                   {"probation", &out->probation_ms}, {"error_level", &out->error_level},      {"watch", &watch}};
+    const struct {
+        const char *key;
+        str *to;
+    } texts[] = {{"user", &out->user},           {"group", &out->group},              {"pid", &out->pid},
+                 {"error_log", &out->error_log}, {"admin_socket", &out->admin_socket}};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        str value;
+        if (!bundle_find(b, BUNDLE_FACT, str_c(numbers[i].key), &value) || str_to_i64(value, numbers[i].to) < 0) {
+            return ERR_CONF;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        *texts[i].to = STR_EMPTY;
+        (void)bundle_find(b, BUNDLE_FACT, str_c(texts[i].key), texts[i].to);
+    }
+    out->watch = watch != 0;
+    out->workers = out->workers > 0 ? out->workers : summary_cpus();
+    enum bundle_kind kind;
+    str key, value;
+    for (size_t at = 0; bundle_next(b, &at, &kind, &key, &value);) {
+        if (kind == BUNDLE_FACT) {
+            summary_read_list(out, key, value);
+        }
+    }
+    return 0;
+}
+
+void summary_fini(summary *s)
+{
+    vec_fini(&s->addresses);
+    vec_fini(&s->backlogs);
+    vec_fini(&s->dicts);
+    vec_fini(&s->certs);
+    vec_fini(&s->policies);
+    vec_fini(&s->access_logs);
+}

@@ -1,0 +1,45 @@
+/* summary.h — what the master must know of a configuration, without running any of it: written as facts into the bundle by the validation child, read
+ * back in the master. Texts are views into the bundle, NUL-terminated. */
+#ifndef PROC_SUMMARY_H
+#define PROC_SUMMARY_H
+
+#include "base/vec.h"
+#include "conf/conf.h"
+#include "proc/bundle.h"
+
+typedef struct summary_dict {
+    str name;
+    int64_t size;
+} summary_dict;
+
+typedef struct summary_cert {
+    str site, cert_file, key_file;
+    int64_t not_after_s; /* 0: unknown */
+} summary_cert;
+
+typedef struct summary_policy {
+    str name, hash;
+} summary_policy;
+
+typedef struct summary {
+    int64_t workers; /* resolved: at least 1 */
+    int64_t shutdown_ms, watchdog_ms, probation_ms;
+    int64_t error_level;
+    bool watch;
+    str user, group, pid, error_log, admin_socket; /* empty: absent */
+    VEC(str) addresses; /* of the listeners, in the order of the configuration */
+    VEC(int) backlogs;
+    VEC(summary_dict) dicts;
+    VEC(summary_cert) certs;
+    VEC(summary_policy) policies;
+    VEC(str) access_logs; /* paths */
+} summary;
+
+/* Child: facts of everything but policies. */
+void summary_record(bundle_draft *d, const conf *c);
+void summary_record_policy(bundle_draft *d, str name, str hash);
+/* Master: 0, or ERR_CONF when a fact is missing or malformed. summary_fini in either case. */
+MUST_USE int summary_read(const bundle *b, summary *out);
+void summary_fini(summary *s);
+
+#endif

@@ -1,0 +1,7 @@
+/* version.h — the version of the program. */
+#ifndef PROC_VERSION_H
+#define PROC_VERSION_H
+
+#define MG_VERSION "0.1.0"
+
+#endif

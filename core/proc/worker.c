@@ -1,0 +1,354 @@
+/* worker.c — see worker.h. Messages of the master are handled in event callbacks, so a flip happens between two events and never inside a request. */
+#include "proc/worker.h"
+
+#include "back/group.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "flow/access_log.h"
+#include "front/front.h"
+#include "net/resolve.h"
+#include "net/signal.h"
+#include "proc/channel.h"
+#include "proc/generation.h"
+#include "proc/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { WORKER_TEXT_MAX = 8192 };
+
+typedef struct worker {
+    struct worker_args args;
+    loop *l;
+    channel *channel;
+    front *front;
+    resolver *resolver;
+    group_set *groups;
+    board_slot *slot;
+    generation *current, *warm, *prepared;
+    bool draining;
+} worker;
+
+static void worker_say(worker *w, enum channel_type type, uint64_t generation, const char *text)
+{
+    channel_msg m = {type, -1, generation, 0, str_c(text ? text : "")};
+    if (w->channel && channel_send(w->channel, &m) < 0) {
+        log_warn("cannot tell the master: %s of generation %llu", channel_type_name(type), (unsigned long long)generation);
+    }
+}
+
+static void worker_on_drained(void *arg)
+{
+    worker *w = arg;
+    loop_stop(w->l);
+}
+
+static void worker_drain(worker *w, int64_t grace_ms)
+{
+    if (!w->draining) {
+        w->draining = true;
+        board_set_state(w->slot, BOARD_DRAINING);
+        log_info("worker draining, at most %lld ms", (long long)grace_ms);
+    }
+    front_drain(w->front, grace_ms, worker_on_drained, w);
+}
+
+/* The descriptors of a configuration's listeners, in its order. False when one is missing. */
+static bool worker_collect_ports(worker *w, const conf *c, int *fds, str *addresses)
+{
+    for (int i = 0; i < c->g.listens.n; i++) {
+        addresses[i] = c->g.listens.v[i].address;
+    }
+    for (int i = 0; i < c->g.listens.n; i++) {
+        char key[256];
+        ports_key(addresses, i, key, sizeof key);
+        port *one = ports_find(w->args.ports, key);
+        if (!one) {
+            return false;
+        }
+        fds[i] = one->fd;
+    }
+    return true;
+}
+
+static void worker_apply_logs(worker *w, const conf *c)
+{
+    const char *path = c->g.error_log.p ? c->g.error_log.p : w->args.error_log;
+    if (log_open(path, (enum log_level)c->g.error_level) < 0) {
+        log_warn("cannot open the error log \"%s\"", path ? path : "stderr");
+    }
+}
+
+/* Puts a generation in force. On failure the worker is in an unknown mixture: the master replaces it. */
+static int worker_enforce(worker *w, generation *g, char *err, size_t errcap)
+{
+    const struct conf_gateway *gw = &g->conf->g;
+    size_t n = (size_t)gw->listens.n + 1;
+    int *fds = calloc(n, sizeof *fds);
+    str *addresses = calloc(n, sizeof *addresses);
+    REQUIRE(fds && addresses);
+    int rc = ERR_CONF;
+    snprintf(err, errcap, "a listening socket is missing");
+    if (worker_collect_ports(w, g->conf, fds, addresses)) {
+        rc = generation_commit(g, w->groups, err, errcap);
+        rc = rc < 0 ? rc : front_commit(w->front, g->plan, fds);
+    }
+    if (rc == 0) {
+        front_set_limits(w->front, (uint32_t)gw->max_connections, (uint32_t)gw->max_connections_per_address);
+        ports_keep(w->args.ports, addresses, gw->listens.n, false);
+    }
+    free(fds);
+    free(addresses);
+    return rc;
+}
+
+static void worker_prepare(worker *w, const channel_msg *m)
+{
+    char err[WORKER_TEXT_MAX];
+    if (w->warm && w->warm->number == m->generation) {
+        close(m->fd); /* a way back: still here */
+        worker_say(w, CHANNEL_READY, m->generation, NULL);
+        return;
+    }
+    generation_release(w->prepared);
+    w->prepared = NULL;
+    bundle *b = bundle_open(m->fd, err, sizeof err);
+    if (b) {
+        w->prepared = generation_new(w->l, w->args.recipe, b, m->generation, err, sizeof err);
+        bundle_unref(b);
+    }
+    worker_say(w, w->prepared ? CHANNEL_READY : CHANNEL_FAILED, m->generation, w->prepared ? NULL : err);
+}
+
+static void worker_commit(worker *w, uint64_t number)
+{
+    char err[WORKER_TEXT_MAX];
+    bool back = w->warm && w->warm->number == number;
+    generation *next = back ? w->warm : w->prepared;
+    if (!next || next->number != number) {
+        worker_say(w, CHANNEL_FAILED, number, "it was not prepared");
+        return;
+    }
+    if (worker_enforce(w, next, err, sizeof err) < 0) {
+        worker_say(w, CHANNEL_FAILED, number, err);
+        return;
+    }
+    worker_apply_logs(w, next->conf);
+    generation *old = w->current;
+    w->current = next;
+    if (back) {
+        w->warm = NULL;
+        generation_release(old);
+    } else {
+        w->prepared = NULL;
+        generation_release(w->warm);
+        w->warm = old;
+    }
+    w->slot->generation = number;
+    worker_say(w, CHANNEL_DONE, number, NULL);
+}
+
+static void worker_discard(worker *w, uint64_t number)
+{
+    if (w->prepared && w->prepared->number == number) {
+        generation_release(w->prepared);
+        w->prepared = NULL;
+    }
+}
+
+static void worker_adopt_segment(const channel_msg *m)
+{
+    seg *s;
+    if (seg_adopt(m->text, m->fd, (size_t)m->arg, &s) < 0) {
+        log_alert("segment %.*s cannot be mapped", STR_ARG(m->text));
+    }
+}
+
+static void worker_status(worker *w, int64_t ticket)
+{
+    struct report_worker r = {w->current, w->warm, w->prepared, w->groups, w->front};
+    int fd = report_write(&r);
+    channel_msg m = {CHANNEL_STATUS, fd, 0, ticket, STR_EMPTY};
+    if (fd < 0 || channel_send(w->channel, &m) < 0) {
+        log_warn("cannot report status");
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static void worker_reopen(worker *w)
+{
+    (void)w;
+    access_log_reopen_all();
+    if (log_reopen() < 0) {
+        log_warn("cannot reopen the error log");
+    }
+}
+
+static void worker_on_msg(void *arg, const channel_msg *m)
+{
+    worker *w = arg;
+    bool takes_fd = false;
+    switch (m->type) {
+    case CHANNEL_LISTENER:
+        ports_adopt(w->args.ports, m->text, m->fd);
+        takes_fd = true;
+        break;
+    case CHANNEL_SEGMENT:
+        worker_adopt_segment(m);
+        takes_fd = true;
+        break;
+    case CHANNEL_PREPARE:
+        worker_prepare(w, m);
+        takes_fd = true;
+        break;
+    case CHANNEL_COMMIT:
+        worker_commit(w, m->generation);
+        break;
+    case CHANNEL_DISCARD:
+        worker_discard(w, m->generation);
+        break;
+    case CHANNEL_SETTLE:
+        generation_release(w->warm);
+        w->warm = NULL;
+        break;
+    case CHANNEL_QUIT:
+        worker_drain(w, m->arg);
+        break;
+    case CHANNEL_REOPEN:
+        worker_reopen(w);
+        break;
+    case CHANNEL_STATUS:
+        worker_status(w, m->arg);
+        break;
+    case CHANNEL_READY:
+    case CHANNEL_DONE:
+    case CHANNEL_FAILED:
+    case CHANNEL_TYPES:
+        break;
+    }
+    if (!takes_fd && m->fd >= 0) {
+        close(m->fd);
+    }
+}
+
+static void worker_on_master_gone(void *arg)
+{
+    worker *w = arg;
+    log_alert("the master has died: draining");
+    channel_close(w->channel);
+    w->channel = NULL;
+    worker_drain(w, w->args.shutdown_ms);
+}
+
+static void worker_on_signal(int signum, void *arg)
+{
+    worker *w = arg;
+    if (signum == SIGTERM) {
+        loop_stop(w->l);
+    } else if (signum == SIGQUIT) {
+        worker_drain(w, w->args.shutdown_ms);
+    } else if (signum == SIGUSR1) {
+        worker_reopen(w);
+    }
+}
+
+static void worker_on_idle(void *arg)
+{
+    worker *w = arg;
+    struct front_counts n;
+    front_count(w->front, &n);
+    board_update(w->slot, w->current ? w->current->number : 0, stats_mine->cells[STAT_REQUESTS], n.connections);
+}
+
+static void worker_signals(worker *w)
+{
+    /* A ^C at the terminal reaches the whole group, and HUP when it hangs up: the master decides what they mean. */
+    const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGUSR2, SIGWINCH};
+    const int watched[] = {SIGTERM, SIGQUIT, SIGUSR1};
+    signal(SIGCHLD, SIG_DFL);
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++) {
+        signal(ignored[i], SIG_IGN);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
+        REQUIRE(signal_start(w->l, watched[i], worker_on_signal, w));
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int worker_engine(worker *w, const struct conf_gateway *g)
+{
+    struct resolver_args rargs = {.servers = g->resolver.p, .ipv4 = true, .ipv6 = true};
+    struct front_args fargs = {w->l, (uint32_t)g->max_connections, (uint32_t)g->max_connections_per_address};
+    w->resolver = resolver_new(w->l, &rargs);
+    w->groups = w->resolver ? group_set_new(w->l, w->resolver) : NULL;
+    w->front = w->groups ? front_new(&fargs) : NULL;
+    return w->front ? 0 : ERR_MEM;
+}
+
+/* Everything up to the first request. 0 or < 0 with a text in err. */
+static int worker_start(worker *w, char *err, size_t errcap)
+{
+    const struct worker_args *a = &w->args;
+    struct script_env env = {w->l, a->shared->board, a->slot};
+    snprintf(err, errcap, "worker: cannot be set up");
+    if (priv_drop(&a->ids) < 0 || script_setup(&env) < 0) {
+        return ERR_IO;
+    }
+    w->current = generation_new(w->l, a->recipe, a->bundle, a->generation, err, errcap);
+    if (!w->current) {
+        return ERR_CONF;
+    }
+    worker_apply_logs(w, w->current->conf);
+    if (worker_engine(w, &w->current->conf->g) < 0) {
+        return ERR_MEM;
+    }
+    return worker_enforce(w, w->current, err, errcap);
+}
+
+static NORETURN void worker_end(worker *w, int status)
+{
+    access_log_flush_all();
+    board_set_state(w->slot, BOARD_DEAD);
+    _exit(status);
+}
+
+void worker_run(const struct worker_args *args)
+{
+    static worker one; /* the worker of this process */
+    worker *w = &one;
+    char err[WORKER_TEXT_MAX];
+    w->args = *args;
+    prctl(PR_SET_NAME, "mg-worker");
+    clock_update();
+    rand_seed();
+    shared_enter_worker(args->shared, args->slot);
+    w->slot = board_slot_at(args->shared->board, args->slot);
+    w->slot->pid = getpid();
+    w->l = loop_new();
+    REQUIRE(w->l);
+    worker_signals(w);
+    struct channel_user user = {worker_on_msg, worker_on_master_gone, w};
+    w->channel = channel_open(w->l, args->channel_fd, &user);
+    REQUIRE(w->channel);
+    if (worker_start(w, err, sizeof err) < 0) {
+        worker_say(w, CHANNEL_FAILED, args->generation, err);
+        worker_end(w, 2);
+    }
+    board_set_state(w->slot, BOARD_RUNNING);
+    loop_on_idle(w->l, worker_on_idle, w);
+    worker_say(w, CHANNEL_READY, args->generation, NULL);
+    loop_run(w->l);
+    worker_end(w, 0);
+}
