@@ -27,15 +27,15 @@ local function with_twins(specs, ipv6)
   return out
 end
 
---- What a site listens on, and whether somebody said so.
+--- What a site listens on.
 local function specs_of(site, gateway)
   local own = site.options.listen or gateway.listen
   if own then
-    return own, true
+    return own
   elseif site.tls then
-    return { (listen.parse(":443 tls")), (listen.parse(":80")) }, false
+    return { (listen.parse(":443 tls")), site.http_redirect ~= false and listen.parse(":80") or nil }
   end
-  return { (listen.parse(":80")) }, false
+  return { (listen.parse(":80")) }
 end
 
 --- Port that the redirect names: none when it is 443 or not known.
@@ -118,9 +118,9 @@ function Plan:apply_tls(l, site)
 end
 
 --- Index of the site that `spec` serves: the site itself or its redirect; nil: not served there.
-function Plan:served(site, spec, port, explicit)
+function Plan:served(site, spec, port)
   if spec.tls and not site.tls then
-    if explicit and site.options.listen then
+    if site.options.listen then
       self.c:report(spec.at or site.decl.at, ('site "%s" listens with tls but has no certificate'):format(site.model.names[1]),
         { hint = 'add tls = "/etc/letsencrypt/live/…"' })
     end
@@ -136,11 +136,11 @@ function Plan:served(site, spec, port, explicit)
 end
 
 function Plan:add(site, gateway)
-  local specs, explicit = specs_of(site, gateway)
+  local specs = specs_of(site, gateway)
   local port, before, errors = tls_port(specs), self.placed, self.c.diags.errors
   for _, spec in ipairs(with_twins(specs, self.c.loader.opts.ipv6)) do
-    local index = self:served(site, spec, port, explicit)
-    if index and not (index ~= site.index and not explicit and site.http_redirect == false) then
+    local index = self:served(site, spec, port)
+    if index then
       local l = self:listener(spec, site)
       names_once(self, l, site, spec)
       table.insert(l.sites, index)

@@ -246,11 +246,13 @@ end
 function declarations.include(self)
   return function(pattern)
     local at, unit = self:here("include")
-    local names, err = self.opts.glob(self:resolve(tostring(pattern), unit and unit.dir))
-    local wild = tostring(pattern):find("[%*%?%[]")
-    if not wild then
-      names = { self:resolve(tostring(pattern), unit and unit.dir) }
-    elseif not names then
+    local path = self:resolve(tostring(pattern), unit and unit.dir)
+    local wild = path:find("[%*%?%[]")
+    local names, err = { path }, nil
+    if wild then
+      names, err = self.opts.glob(path)
+    end
+    if not names then
       self:error(at, ("cannot list '%s': %s"):format(tostring(pattern), tostring(err)))
       return nil
     end
@@ -315,7 +317,9 @@ function Loader:environment(unit)
     end,
     __newindex = function(_, name, value)
       if self.sealed then
-        error(("assignment to global '%s': hooks keep state in ctx, in locals or in mg.shared"):format(tostring(name)), 2)
+        local at = self:here(name)
+        error(("%s:%d: assignment to global '%s': hooks keep state in ctx, in locals or in mg.shared"):format(
+          at.file, at.line, tostring(name)), 0)
       end
       local at = self:here(name)
       self:error(at, ("assignment to global '%s'"):format(tostring(name)), { hint = ("write local %s = …"):format(tostring(name)) })

@@ -26,7 +26,8 @@ end
 local t = require "moongate.schema"
 local policies = {
   limit = {
-    name = "limit", on_error = "continue", options = t.record { rate = t.rate(), to = t.upstream():optional(), burst = t.integer(0):optional() },
+    name = "limit", on_error = "continue",
+    options = t.record { rate = t.rate(), to = t.upstream():optional(), burst = t.integer(0):optional() },
     new = function()
       return { access = function() end, log = function() end }
     end,

@@ -1,5 +1,5 @@
--- Security headers. `security = "strict"` sends the same five where the backend has none of its own; the guide's add_header stands beside the
--- backend's, which is `headers.add`.
+-- Security headers. `security = "strict"` sends the same five where the backend has none of its own; the guide's add_header
+-- stands beside the backend's, which is `headers.add`.
 local root = ("{{USER}}"):match("user (%w+);")
 
 gateway {

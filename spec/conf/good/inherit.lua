@@ -19,7 +19,8 @@ site { "A.example.com", "*.b.example.com" } {
 
   route "/plain/*"  {},
   route "/own"      { headers = { set = { ["X-A"] = false, ["X-Frame-Options"] = "DENY" }, remove = { "X-Other" } }, security = "strict" },
-  route "/off"      { headers = false, security = false, body_limit = false, retry = false, buffer_request = false, log = { access = false } },
+  route "/off"      { headers = false, security = false, body_limit = false, retry = false, buffer_request = false,
+                      log = { access = false } },
   route "/nouse"    { use = false, on = { access = function() end } },
   route "/log"      { log = { access = { format = "$uri" } } },
   route "/gone"     { reply = { status = 410, body = "gone from $host", headers = { ["X-Why"] = { "moved", always = false } } } },
