@@ -108,10 +108,9 @@ static bool op_sets(const route *rt, enum token t)
 static void write_forwarded(req *r, fmt *f)
 {
     const route *rt = r->route;
-    char ip[ADDR_TEXT_MAX];
     bool plain = rt->nrequest_ops == 0;
     if (plain || !op_sets(rt, TOKEN_X_REAL_IP)) {
-        h1_write_field(f, STR("X-Real-IP"), str_of(ip, addr_print_ip(&r->client.addr, ip, sizeof ip)));
+        h1_write_field(f, STR("X-Real-IP"), req_client_ip(r));
     }
     if (plain || !op_sets(rt, TOKEN_X_FORWARDED_FOR)) {
         h1_write_field(f, STR("X-Forwarded-For"), realip_forwarded_for(r));

@@ -102,6 +102,7 @@ void realip_apply(req *r)
     if (!realip_peer_is_trusted(r)) {
         return;
     }
+    r->client.ip = STR_EMPTY; /* made anew when asked for */
     const site *s = r->site;
     const field *f = s->trust_token ? headers_find(&r->in.h, (enum token)s->trust_token)
                                     : headers_get(&r->in.h, s->c->trust_header);
@@ -112,6 +113,9 @@ void realip_apply(req *r)
 
 static str peer_text(req *r)
 {
+    if (!r->site || !r->site->ntrust) {
+        return req_client_ip(r); /* nobody is believed: the client is the peer */
+    }
     char *buf = pool_alloc(&r->pool, ADDR_TEXT_MAX);
     return str_of(buf, addr_print_ip(&r->client.peer, buf, ADDR_TEXT_MAX));
 }

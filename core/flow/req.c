@@ -197,6 +197,15 @@ uint32_t req_count(void)
     return reqs.nlive;
 }
 
+str req_client_ip(req *r)
+{
+    if (!r->client.ip.n) {
+        char *text = pool_alloc(&r->pool, ADDR_TEXT_MAX);
+        r->client.ip = str_of(text, addr_print_ip(&r->client.addr, text, ADDR_TEXT_MAX));
+    }
+    return r->client.ip;
+}
+
 const char *req_wait_name(enum req_wait w)
 {
     static const char *const names[] = {"none", "script", "client-body", "resolve", "connect", "upstream-send",

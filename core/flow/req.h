@@ -54,6 +54,7 @@ typedef struct req_client {
     addr peer;           /* who connected */
     addr local;
     addr addr;           /* the client, after real IP */
+    str ip;              /* its text when already made (req_client_ip) */
     bool tls;
     str tls_protocol, tls_cipher, tls_name; /* live as long as the connection: copied to the pool at detach */
     const stream *stream; /* the connection, while r->proto is set: TLS facts, local address */
@@ -155,6 +156,8 @@ void req_deadline(req *r, int64_t ms);
 /* What a step returns to wait at itself: the deadline starts anew only when the kind of wait or `progress` (any counter of bytes moved)
  * differs from last time, so that a spurious wake extends nothing. Returns STEP_WAIT_HERE. */
 int req_wait_here(req *r, enum req_wait kind, int64_t ms, uint64_t progress);
+/* Text of r->client.addr without the port: made once per connection, or once per request after real IP. */
+str req_client_ip(req *r);
 const char *req_wait_name(enum req_wait w);
 /* The worker's requests, for status. */
 void req_each(void (*fn)(req *r, void *arg), void *arg);

@@ -59,6 +59,8 @@ struct conn {
     timer timer;
     req *r;
     addr peer;
+    char ip[48];           /* its text, for the requests' heads and logs */
+    uint8_t ip_n;          /* 0: not made yet */
     uint64_t id;
     uint32_t requests;
     uint8_t state;
