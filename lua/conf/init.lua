@@ -89,6 +89,10 @@ function M.load(opts)
   if opts.prefix and path:sub(1, 1) ~= "/" and opts.prefix ~= "" then
     path = opts.prefix:gsub("/*$", "/") .. path
   end
+  if path:match("%.conf$") then
+    diags:add("error", { file = path }, "nginx syntax is not available in this build", { hint = "native configurations end in .lua" })
+    return false, nil, diags:finish(), {}
+  end
   local reader, ipv6 = opts.reader or default_reader, opts.ipv6
   if ipv6 == nil then
     ipv6 = default_ipv6()

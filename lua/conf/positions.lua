@@ -239,24 +239,38 @@ function M.scan(src)
   return { text = apply(src, self.edits), tables = self.tables, tokens = toks, locals = locals_of(toks) }
 end
 
---- The place of the nth token `name` on `line`, for errors that know only their line.
+--- Index of the first token that is not before `line` (tokens are in order).
+local function first_of_line(tokens, line)
+  local lo, hi = 1, #tokens + 1
+  while lo < hi do
+    local mid = math.floor((lo + hi) / 2)
+    if tokens[mid].line < line then
+      lo = mid + 1
+    else
+      hi = mid
+    end
+  end
+  return lo
+end
+
+--- The place of the token `name` on `line`, for errors that know only their line.
 ---@param tokens conf.Token[]
 ---@param line integer
 ---@param name string|nil
 ---@return conf.Place
 function M.find_on_line(tokens, line, name)
-  local first
-  for _, t in ipairs(tokens) do
-    if t.line == line then
-      first = first or t
-      if name and t.text == name then
-        return place(t)
-      end
-    elseif t.line > line then
-      break
-    end
+  local i = first_of_line(tokens, line)
+  local first = tokens[i]
+  if not first or first.line ~= line then
+    return { line = line, col = 1, len = 1 }
   end
-  return first and place(first) or { line = line, col = 1, len = 1 }
+  while name and tokens[i] and tokens[i].line == line do
+    if tokens[i].text == name then
+      return place(tokens[i])
+    end
+    i = i + 1
+  end
+  return place(first)
 end
 
 return M
