@@ -70,7 +70,7 @@ static bool place_answers(const char *path)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool yes = fd >= 0 && snprintf(un.sun_path, sizeof un.sun_path, "%s", path) < (int)sizeof un.sun_path 
+    bool yes = fd >= 0 && snprintf(un.sun_path, sizeof un.sun_path, "%s", path) < (int)sizeof un.sun_path &&
                connect(fd, (struct sockaddr *)&un, sizeof un) == 0;
     if (fd >= 0) {
         close(fd);

@@ -183,7 +183,7 @@ static void status_json_counters(json *j, const stats *st)
 {
     const struct {
         const char *name;
-        enum stat id;
+        enum stats_id id;
     } cells[] = {{"requests", STAT_REQUESTS},           {"requests_active", STAT_REQUESTS_ACTIVE},
                 {"connections", STAT_CONNS_ACTIVE},    {"hook_errors", STAT_HOOK_ERRORS},
                 {"budget_kills", STAT_HOOK_BUDGET_KILLS}, {"memory_kills", STAT_HOOK_MEMORY_KILLS},

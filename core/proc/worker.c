@@ -37,11 +37,11 @@ typedef struct worker {
     bool draining;
 } worker;
 
-static void worker_say(worker *w, enum channel_type type, uint64_t generation, const char *text)
+static void worker_say(worker *w, enum channel_type type, uint64_t number, const char *text)
 {
-    channel_msg m = {type, -1, generation, 0, str_c(text ? text : "")};
+    channel_msg m = {type, -1, number, 0, str_c(text ? text : "")};
     if (w->channel && channel_send(w->channel, &m) < 0) {
-        log_warn("cannot tell the master: %s of generation %llu", channel_type_name(type), (unsigned long long)generation);
+        log_warn("cannot tell the master: %s of generation %llu", channel_type_name(type), (unsigned long long)number);
     }
 }
 
