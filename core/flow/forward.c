@@ -68,7 +68,7 @@ static void copy_fields(const req *r, fmt *f)
         if (check_names && v->token == TOKEN_NONE && is_replaced(r->route, v)) {
             continue;
         }
-        h1_write_field(f, v->name, v->value);
+        h1_write_parsed(f, v);
     }
 }
 

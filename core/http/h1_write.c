@@ -38,7 +38,7 @@ void h1_write_fields(fmt *f, const headers *h)
     const field *end = h->v + h->n;
     for (const field *it = h->v; it < end; it++) {
         if (it->name.n && !(it->flags & FIELD_DROP)) {
-            h1_write_field(f, it->name, it->value);
+            h1_write_parsed(f, it);
         }
     }
 }

@@ -18,20 +18,29 @@ static inline void h1_write_field(fmt *f, str name, str value)
         return;
     }
     char *o = f->p;
-    if (value.p == name.p + name.n + 2 && memcmp(name.p + name.n, ": ", 2) == 0) {
-        memcpy(o, name.p, name.n + 2 + value.n); /* still as it was parsed: one copy */
-        o += name.n + 2 + value.n;
-    } else {
-        memcpy(o, name.p, name.n);
-        o += name.n;
-        *o++ = ':';
-        *o++ = ' ';
-        memcpy(o, value.p, value.n);
-        o += value.n;
-    }
+    memcpy(o, name.p, name.n);
+    o += name.n;
+    *o++ = ':';
+    *o++ = ' ';
+    memcpy(o, value.p, value.n);
+    o += value.n;
     *o++ = '\r';
     *o++ = '\n';
     f->p = o;
+}
+/* The same for a field of a parsed message: where name and value still stand as they came, "Name: value", one copy does. */
+static inline void h1_write_parsed(fmt *f, const field *v)
+{
+    size_t n = v->name.n + 2 + v->value.n;
+    bool as_parsed = v->value.p == v->name.p + v->name.n + 2 && v->value.p[-1] == ' ' && v->value.p[-2] == ':';
+    if (!as_parsed || UNLIKELY((size_t)(f->end - f->p) < n + 2)) {
+        h1_write_field(f, v->name, v->value);
+        return;
+    }
+    memcpy(f->p, v->name.p, n);
+    f->p += n;
+    *f->p++ = '\r';
+    *f->p++ = '\n';
 }
 /* All fields that are not dropped. */
 void h1_write_fields(fmt *f, const headers *h);
