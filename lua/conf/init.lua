@@ -108,7 +108,7 @@ function M.load(opts)
   if not loader.aborted then -- half a file would bring errors that are none
     model = require("conf.build").build(loader)
   end
-  loader.sealed = true
+  loader:seal()
   local ok = diags.errors == 0
   return ok, ok and model or nil, diags:finish(), { sources = diags.sources }
 end

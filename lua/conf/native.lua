@@ -346,8 +346,9 @@ end
 
 function Loader:mark(unit)
   return function(id, t)
-    if not self.sealed then
-      self.where[t] = { unit = unit, info = unit.scan.tables[id] }
+    local info = not self.sealed and unit.scan.tables[id]
+    if info and type(t) == "table" then
+      self.where[t] = { unit = unit, info = info }
     end
     return t
   end
@@ -419,6 +420,18 @@ function Loader:report_pending()
   for d in pairs(self.pending) do
     self:error(d.at, ("%s has no table of options"):format(self:title(d)), { hint = ("%s { … }"):format(self:title(d)) })
   end
+end
+
+--- Everything has been built: from now on only hooks run in the environments, and what was known of the source is let go of (the
+--- environments keep this object alive as long as the generation).
+function Loader:seal()
+  self.sealed = true
+  for _, unit in pairs(self.units) do
+    unit.scan = { tokens = {}, tables = {}, locals = {} }
+  end
+  self.where, self.decl_of, self.pending, self.diags = {}, {}, {}, nil
+  self.upstreams, self.caches, self.sites, self.routes, self.gateway = {}, {}, {}, {}, nil
+  self.opts = { moongate = self.opts.moongate }
 end
 
 --- Evaluates a configuration. `opts`: path, text, reader, env, glob, user, moongate (all set by conf.load).

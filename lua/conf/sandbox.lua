@@ -20,12 +20,14 @@ local function copy(t, except)
   return out
 end
 
+local rep_of_lua = string.rep
+
 local function bounded_rep(s, n, sep)
   s, n = tostring(s), tonumber(n) or 0
   if (#s + (sep and #sep or 0)) * n > LONGEST_STRING then
     error("string.rep: the result is longer than 1 MB", 2)
   end
-  return string.rep(s, n, sep)
+  return rep_of_lua(s, n, sep)
 end
 
 --- The safe part of Lua's library; a fresh copy, so that a file cannot change it for others.
@@ -38,7 +40,7 @@ function M.library()
   lib.string = copy(string, { dump = true, rep = true })
   lib.string.rep = bounded_rep
   lib.table = copy(table)
-  lib.math = copy(math, { randomseed = true })
+  lib.math = copy(math, { random = true, randomseed = true }) -- every worker must come to the same model
   return lib
 end
 
@@ -114,7 +116,8 @@ function M.call(f)
     end
     return err
   end
-  local outer = debug.gethook()
+  local outer, rep = debug.gethook(), string.rep
+  rawset(string, "rep", bounded_rep) -- ("x"):rep(n) finds the real library
   jit.off()
   if not outer then
     debug.sethook(watcher(), "", STEP)
@@ -123,6 +126,7 @@ function M.call(f)
   if not outer then
     debug.sethook()
   end
+  rawset(string, "rep", rep)
   if jit_on then
     jit.on()
   end

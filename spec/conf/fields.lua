@@ -22,6 +22,36 @@ function M.read()
   return kinds
 end
 
+local lua_types = {
+  BOOL = "boolean", INT = "integer", MS = "integer", SIZE = "integer", STR = "string", TMPL = "string", REF = "integer", STRS = "string[]",
+  REFS = "integer[]",
+}
+
+local units = { MS = " (ms)", SIZE = " (bytes)", REF = " (index from 0)", TMPL = " ($variables)" }
+
+--- LuaLS classes of the model: the text of lua/conf/model.lua.
+---@return string
+function M.classes()
+  local out = {
+    "---@meta", "-- The model: exactly the fields of core/conf/fields.def, written from it by spec/conf/model_spec.lua.",
+    "-- A field that is absent has the default said there.",
+  }
+  local current
+  for line in io.lines("core/conf/fields.def") do
+    local kind, type, name, rest = line:match("^F%((%w+), (%u+), ([%w_]+), (.*)%)$")
+    if kind then
+      if kind ~= current then
+        out[#out + 1] = "\n---@class conf.model." .. kind
+        current = kind
+      end
+      local arg, doc = rest:match('^("?[^",]+"?), .-, "(.*)"$')
+      local lua = lua_types[type] or type == "OBJS" and ("conf.model.%s[]"):format(arg) or '"' .. arg:gsub('"', ""):gsub("|", '"|"') .. '"'
+      out[#out + 1] = ("---@field %s? %s %s%s"):format(name, lua, (doc or ""):gsub('\\"', '"'), units[type] or ""):gsub("%s+$", "")
+    end
+  end
+  return table.concat(out, "\n") .. "\n"
+end
+
 local plain = {
   BOOL = "boolean", INT = "number", MS = "number", SIZE = "number", STR = "string", TMPL = "string", ENUM = "string", REF = "number",
   STRS = "table", REFS = "table", OBJS = "table",

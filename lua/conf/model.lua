@@ -1,0 +1,168 @@
+---@meta
+-- The model: exactly the fields of core/conf/fields.def, written from it by spec/conf/model_spec.lua.
+-- A field that is absent has the default said there.
+
+---@class conf.model.gateway
+---@field workers? integer worker processes; 0: one per CPU
+---@field user? string user the workers drop to when started as root; absent: nobody
+---@field group? string group the workers drop to; absent: the user's
+---@field pid? string pid file, written once the sockets listen
+---@field error_log? string error log file; absent: stderr
+---@field error_level? "debug"|"info"|"notice"|"warn"|"error"|"crit"|"alert"|"emerg" lowest level that is logged
+---@field admin_socket? string unix socket of the admin interface
+---@field temp_dir? string where bodies are spilled to unlinked files; absent: TMPDIR or /tmp
+---@field resolver? string DNS servers, comma-separated; absent: the system's
+---@field shutdown_timeout? integer how long a graceful stop waits for requests and tunnels in flight (ms)
+---@field max_connections? integer client connections per worker; 0: as many as descriptors allow
+---@field max_connections_per_address? integer client connections per address and worker; 0: no limit
+---@field hook_cpu? integer CPU time one hook call may use (ms)
+---@field hook_memory? integer memory of a worker's Lua state (bytes)
+---@field watchdog? integer a worker stuck in a hook this long is replaced and the policy quarantined (ms)
+---@field probation? integer how long the previous generation stays warm after a reload (ms)
+---@field server_header? boolean send a Server field
+---@field watch? boolean reload when a file of the configuration changes
+---@field listens? conf.model.listen[]
+---@field sites? conf.model.site[]
+---@field upstreams? conf.model.upstream[]
+---@field dicts? conf.model.dict[] shared dictionaries
+---@field logs? conf.model.log[] access logs
+
+---@class conf.model.log
+---@field path? string file; "-" is stdout
+---@field format? "json"|"template"
+---@field template? string line when format is template ($variables)
+
+---@class conf.model.dict
+---@field name? string
+---@field size? integer  (bytes)
+
+---@class conf.model.listen
+---@field address? string "127.0.0.1:8080", "[::]:80", "unix:/run/x.sock"; port 0: any free one
+---@field tls? boolean
+---@field proxy_protocol? boolean a PROXY header comes first (from trusted peers only)
+---@field backlog? integer
+---@field header_timeout? integer whole request head, and the TLS handshake (ms)
+---@field idle_timeout? integer idle keepalive connection (ms)
+---@field keepalive_requests? integer requests on one connection
+---@field head_size? integer request line and fields: 431 (bytes)
+---@field target_size? integer request target: 414 (bytes)
+---@field head_fields? integer number of fields: 431
+---@field drop_underscore? boolean drop fields with an underscore in the name
+---@field drop_invalid? boolean drop fields with an invalid name instead of 400
+---@field merge_slashes? boolean route on paths with repeated slashes merged
+---@field tls_protocols? string
+---@field tls_ciphers? string
+---@field http2? boolean offer h2
+---@field sites? integer[] sites served here
+---@field default_site? integer for unknown hosts; -1: 421/404 (index from 0)
+
+---@class conf.model.cert
+---@field cert_pem? string PEM bytes
+---@field key_pem? string PEM bytes
+---@field cert_file? string for messages and status
+---@field key_file? string for messages and status
+
+---@class conf.model.site
+---@field names? string[] host names, exact or *.wildcard; "*": any
+---@field label? string for messages and status
+---@field certs? conf.model.cert[]
+---@field routes? conf.model.route[]
+---@field client_ca_pem? string
+---@field client_verify? "off"|"optional"|"on"
+---@field trust? string[] networks whose forwarded headers are believed
+---@field trust_header? string X-Forwarded-For, X-Real-IP, Forwarded, proxy_protocol...
+---@field trust_recursive? boolean skip trusted addresses from the right
+---@field fallback? integer route of this site for what no route takes; -1: 404 (index from 0)
+
+---@class conf.model.route
+---@field match? "exact"|"prefix"|"segments"|"regex" segments: has :name parts; prefix: at a segment border
+---@field pattern? string "/x"; a prefix without the trailing /*; a PCRE2 pattern
+---@field border? boolean a prefix matches at a segment border only
+---@field caseless? boolean regex: ignore case
+---@field methods? string[] empty: all
+---@field when? conf.model.matcher[] all must hold
+---@field label? string file:line of the definition
+---@field order? integer position in the file
+---@field action? "none"|"proxy"|"reply"
+---@field upstream? integer  (index from 0)
+---@field reply_status? integer
+---@field reply_body? string  ($variables)
+---@field reply_location? string  ($variables)
+---@field reply_type? string Content-Type of reply_body; absent: text/plain
+---@field strip? boolean cut `strip_path` off the normalised path and put `add_path` in its place
+---@field strip_path? string
+---@field add_path? string
+---@field slash_redirect? boolean exact path without its final slash: 301 to the one with it
+---@field upstream_http? "1.0"|"1.1"
+---@field upstream_keepalive? boolean
+---@field host_header? string Host sent upstream; absent: the client's ($variables)
+---@field request_headers? conf.model.headerop[]
+---@field forwarded? boolean X-Real-IP and X-Forwarded-* are set
+---@field via? boolean add Via
+---@field websocket? boolean pass upgrades to websocket
+---@field connect_timeout? integer  (ms)
+---@field send_timeout? integer between two writes to the upstream (ms)
+---@field read_timeout? integer between two reads from the upstream (ms)
+---@field total_timeout? integer whole exchange; 0: none (ms)
+---@field tunnel_idle? integer idle WebSocket (ms)
+---@field tries? integer attempts in all
+---@field retry_non_idempotent? boolean
+---@field retry_timeout? boolean a timed out attempt may be repeated (idempotent requests)
+---@field retry_status? string[] statuses of the upstream that count as failures
+---@field buffer_response? boolean take the response off the upstream at its own pace
+---@field buffer_head? integer response head (bytes)
+---@field buffer_memory? integer response bytes kept in memory for a slow client (bytes)
+---@field buffer_file? integer then in a file; 0: none (bytes)
+---@field hold_small? boolean buffering also holds small pieces back until memory fills or the end
+---@field buffer_request? boolean the upstream is asked once the whole body is here
+---@field buffer_request_memory? integer then in a file (bytes)
+---@field body_limit? integer request body: 413; 0: none (bytes)
+---@field body_timeout? integer between two reads of the request body (ms)
+---@field client_send_timeout? integer between two writes to the client (ms)
+---@field response_headers? conf.model.headerop[]
+---@field hide_headers? string[] upstream response fields that are not passed
+---@field rewrite_location? boolean a Location that names the upstream is mapped back
+---@field access_log? integer  (index from 0)
+---@field hooks? integer mask of 1 << phase: rewrite access balance header body log
+---@field hook_id? integer index of the composed functions in the generation
+
+---@class conf.model.matcher
+---@field on? "header"|"query"|"cookie"
+---@field name? string
+---@field op? "present"|"equals"|"regex"|"absent"
+---@field value? string
+
+---@class conf.model.headerop
+---@field op? "set"|"add"|"remove"|"default" default: only when the message has none
+---@field name? string
+---@field value? string an empty result: the field is not sent ($variables)
+---@field always? boolean on every status; else only 200 201 204 206 301 302 303 304 307 308
+
+---@class conf.model.upstream
+---@field name? string
+---@field peers? conf.model.peer[]
+---@field balance? "round_robin"|"least_conn"|"random_two"|"hash"
+---@field hash_key? string  ($variables)
+---@field keepalive_idle? integer idle connections per worker
+---@field keepalive_requests? integer
+---@field keepalive_timeout? integer  (ms)
+---@field passive_fails? integer 0: off
+---@field passive_window? integer failures counted in, and time out of rotation (ms)
+---@field panic_percent? integer never eject more than this share of the peers
+---@field retry_budget? integer retries as a share of requests, percent; 0: no limit
+---@field tls? boolean
+---@field tls_verify? boolean
+---@field tls_name? string SNI and verified name; absent: the Host sent ($variables)
+---@field tls_ca_pem? string absent: the system's
+---@field tls_cert_pem? string
+---@field tls_key_pem? string
+---@field label? string file:line
+
+---@class conf.model.peer
+---@field address? string host:port or unix:/path
+---@field weight? integer
+---@field backup? boolean
+---@field down? boolean
+---@field max_conns? integer
+---@field fails? integer overrides passive_fails; -1: the group's
+---@field window? integer overrides passive_window; -1: the group's (ms)
