@@ -164,10 +164,28 @@ function Checker:wrong_scope(field)
   return ("'%s' belongs in %s, not in %s"):format(field.name, table.concat(words, " or "), scope_words[self.scope])
 end
 
+--- "'listen' belongs in gateway or site, not in route": the name is an option of another declaration.
+local function belongs_elsewhere(kind, key)
+  local schema = require "conf.schema"
+  local here, others = nil, {}
+  for _, name in ipairs { "gateway", "site", "route", "upstream" } do
+    if schema[name] == kind then
+      here = name
+    elseif schema[name].by_name[key] then
+      others[#others + 1] = name
+    end
+  end
+  return here and others[1] and ("'%s' belongs in %s, not in %s"):format(key, table.concat(others, " or "), here) or nil
+end
+
 function Checker:unknown_option(kind, raw, key)
+  local elsewhere = belongs_elsewhere(kind, key)
   local at = { holder = raw, key = key }
   if type(key) == "number" then
     return self:report(at, ("%s is not expected here: options are written name = value"):format(show(raw[key])))
+  end
+  if elsewhere then
+    return self:report(at, elsewhere, { on_key = true })
   end
   local valid, here = {}, {}
   for _, name in ipairs(kind.names) do

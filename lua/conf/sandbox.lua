@@ -91,9 +91,9 @@ local function watcher()
   return function()
     left = left - STEP
     if left <= 0 then
-      stop("evaluation stopped: more than 50 million instructions (an endless loop?)")
+      stop(("evaluation stopped: more than %g million instructions (an endless loop?)"):format(M.INSTRUCTIONS / 1e6))
     elseif collectgarbage("count") - floor > M.MEMORY_KB then
-      stop("evaluation stopped: more than 256 MB of memory")
+      stop(("evaluation stopped: more than %d MB of memory"):format(M.MEMORY_KB / 1024))
     end
   end
 end
