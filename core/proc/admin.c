@@ -1,4 +1,5 @@
-/* admin.c — see admin.h. A client that neither asks nor reads is dropped after ADMIN_LIFE_MS; there are at most ADMIN_MAX at a time. */
+/* admin.c — see admin.h. A client that neither asks nor reads is dropped after ADMIN_LIFE_MS; there
+ * are at most ADMIN_MAX at a time. */
 #include "proc/admin.h"
 
 #include "base/check.h"
@@ -17,7 +18,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ADMIN_MAX = 16, ADMIN_LINE_MAX = 256, ADMIN_LIFE_MS = 90000, ADMIN_STATUS_MS = 1000, ADMIN_FLUSH_MS = 10 };
+enum {
+    ADMIN_MAX = 16,
+    ADMIN_LINE_MAX = 256,
+    ADMIN_LIFE_MS = 90000,
+    ADMIN_STATUS_MS = 1000,
+    ADMIN_FLUSH_MS = 10
+};
 
 enum admin_want { ADMIN_NOTHING, ADMIN_STATUS, ADMIN_STATUS_TEXT, ADMIN_SWAP };
 
@@ -26,7 +33,8 @@ typedef struct admin_conn {
     admin *a;
     int fd;
     fd_watch *watch;
-    timer timer; /* the life of the connection; while it collects, of that; while it writes, the next try */
+    timer timer; /* the life of the connection; while it collects, of that; while it writes, the
+                    next try */
     int64_t born_ms;
     enum admin_want want;
     uint64_t ticket; /* of the swap, or of the collection */
@@ -112,7 +120,8 @@ static void admin_answer_result(admin_conn *c, bool ok, str why)
 static void admin_finish_status(admin_conn *c)
 {
     size_t n = 0;
-    char *text = c->want == ADMIN_STATUS ? status_json(c->status, c->a->m, &n) : status_text(c->status, c->a->m, &n);
+    char *text = c->want == ADMIN_STATUS ? status_json(c->status, c->a->m, &n)
+                                         : status_text(c->status, c->a->m, &n);
     admin_answer(c, text, n);
 }
 
@@ -135,7 +144,8 @@ static void admin_start_status(admin_conn *c, enum admin_want want)
     c->ticket = ++c->a->tickets;
     c->status = status_new();
     channel_msg msg = {CHANNEL_STATUS, -1, 0, (int64_t)c->ticket, STR_EMPTY};
-    LIST_EACH(it, &m->crew.workers) {
+    LIST_EACH(it, &m->crew.workers)
+    {
         crew_worker *w = list_item(it, crew_worker, node);
         if (w->state != CREW_STARTING) {
             vec_push(&c->awaited, w->pid);
@@ -157,7 +167,8 @@ static void admin_start_swap(admin_conn *c, bool back)
         admin_answer_result(c, false, STR("the gateway is stopping"));
         return;
     }
-    uint64_t ticket = back ? swap_rollback(&m->swap, err, sizeof err) : swap_reload(&m->swap, SWAP_ALWAYS);
+    uint64_t ticket =
+        back ? swap_rollback(&m->swap, err, sizeof err) : swap_reload(&m->swap, SWAP_ALWAYS);
     if (ticket == 0) {
         admin_answer_result(c, false, str_c(err));
         return;
@@ -190,7 +201,9 @@ static void admin_run(admin_conn *c, str line)
         admin_answer_result(c, true, STR("stopping"));
         master_end(m);
     } else {
-        admin_answer_result(c, false, STR("unknown command; known: status, status text, reload, rollback, reopen, quit, end"));
+        admin_answer_result(c, false,
+                            STR("unknown command; known: status, status text, reload, rollback, "
+                                "reopen, quit, end"));
     }
 }
 
@@ -282,7 +295,8 @@ static void admin_unbind(admin *a, bool remove_files)
     a->link[0] = a->path[0] = 0;
 }
 
-/* Binds where the configuration says, or at the default place; in the first case the default place becomes a link. */
+/* Binds where the configuration says, or at the default place; in the first case the default place
+ * becomes a link. */
 static void admin_listen(admin *a)
 {
     char place[PLACE_MAX] = "";
@@ -290,7 +304,8 @@ static void admin_listen(admin *a)
     const char *configured = a->m->sum.admin_socket.n ? a->m->sum.admin_socket.p : NULL;
     const char *path = configured ? configured : place;
     if (!configured && !have_place) {
-        log_warn("no admin socket: its folder cannot be made; name one with admin = { socket = … }");
+        log_warn(
+            "no admin socket: its folder cannot be made; name one with admin = { socket = … }");
         return;
     }
     if (admin_bind(a, path) < 0) {
@@ -320,7 +335,8 @@ void admin_close(admin *a, bool remove_files)
     if (!a) {
         return;
     }
-    LIST_EACH_SAFE(it, &a->conns) {
+    LIST_EACH_SAFE(it, &a->conns)
+    {
         admin_conn_close(list_item(it, admin_conn, node));
     }
     admin_unbind(a, remove_files);
@@ -369,7 +385,8 @@ void admin_on_status(admin *a, const crew_worker *w, const channel_msg *msg)
     if (!a) {
         return;
     }
-    LIST_EACH_SAFE(it, &a->conns) {
+    LIST_EACH_SAFE(it, &a->conns)
+    {
         admin_conn *c = list_item(it, admin_conn, node);
         if (admin_is_collecting(c) && c->ticket == (uint64_t)msg->arg) {
             status_add(c->status, w, msg->fd);
@@ -384,7 +401,8 @@ void admin_on_gone(admin *a, const crew_worker *w)
     if (!a) {
         return;
     }
-    LIST_EACH_SAFE(it, &a->conns) {
+    LIST_EACH_SAFE(it, &a->conns)
+    {
         admin_conn *c = list_item(it, admin_conn, node);
         if (admin_is_collecting(c)) {
             admin_forget_awaited(c, w->pid);
@@ -398,7 +416,8 @@ void admin_on_swap_done(admin *a)
         return;
     }
     const struct swap_result *last = &a->m->swap.last;
-    LIST_EACH_SAFE(it, &a->conns) {
+    LIST_EACH_SAFE(it, &a->conns)
+    {
         admin_conn *c = list_item(it, admin_conn, node);
         if (c->want == ADMIN_SWAP && c->ticket <= last->ticket) {
             admin_answer_result(c, last->ok, str_c(last->text));

@@ -2,8 +2,8 @@
  *
  *   status        the page as JSON
  *   status text   the page for people
- *   reload        new generation; answers when it is committed or rejected: {"ok":…,"generation":…,"text":…}
- *   rollback      back to the previous generation; the same answer
+ *   reload        new generation; answers when it is committed or rejected:
+ * {"ok":…,"generation":…,"text":…} rollback      back to the previous generation; the same answer
  *   quit, end     graceful or immediate stop; answers at once
  *   reopen        log files
  *

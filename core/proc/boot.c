@@ -61,7 +61,8 @@ static bundle *boot_load(const command *c)
 {
     bundle *b = NULL;
     if (c->recipe.path && str_has_suffix(str_c(c->recipe.path), STR(".conf"))) {
-        fprintf(stderr, "moongate: %s: nginx syntax is not available in this build yet\n", c->shown);
+        fprintf(stderr, "moongate: %s: nginx syntax is not available in this build yet\n",
+                c->shown);
         return NULL;
     }
     validate_now(&c->recipe, c->dump, boot_on_validated, &b);
@@ -95,7 +96,8 @@ static int boot_run(const command *c)
     }
     static recipe kept; /* workers and reloads refer to it */
     kept = c->recipe;
-    struct master_options o = {c->error_log, c->pid, c->shown ? c->shown : "command line", c->watch};
+    struct master_options o = {c->error_log, c->pid, c->shown ? c->shown : "command line",
+                               c->watch};
     return master_run(&kept, &o, b);
 }
 
@@ -103,7 +105,8 @@ static int boot_version(const command *c)
 {
     printf("moongate/%s\n", MG_VERSION);
     if (c->verbose) {
-        printf("built with gcc %s\nlibraries: %s\n", __VERSION__, c->recipe.share ? c->recipe.share : "not found");
+        printf("built with gcc %s\nlibraries: %s\n", __VERSION__,
+               c->recipe.share ? c->recipe.share : "not found");
     }
     return 0;
 }
@@ -127,14 +130,17 @@ static int boot_dispatch(command *c)
         break;
     }
     if (!c->recipe.share) {
-        fputs("moongate: lua/ and scripts/ are not found beside the binary nor below its prefix; set MOONGATE_SHARE\n", stderr);
+        fputs("moongate: lua/ and scripts/ are not found beside the binary nor below its prefix; "
+              "set MOONGATE_SHARE\n",
+              stderr);
         return 1;
     }
     if (c->verb == COMMAND_LUA) {
         return script_cli(c->recipe.share, c->lua_argc, c->lua_argv);
     }
     if (!c->recipe.path && !c->recipe.npairs) {
-        fputs("moongate: which configuration? moongate run FILE, or moongate run HOST=URL\n", stderr);
+        fputs("moongate: which configuration? moongate run FILE, or moongate run HOST=URL\n",
+              stderr);
         return 2;
     }
     return c->verb == COMMAND_TEST ? boot_test(c) : boot_run(c);

@@ -1,6 +1,7 @@
-/* bundle.c — the format: a header, then entries {kind, key length, value length, key, 0, value, 0}, in the order they were added. Native byte order: a
- * bundle never leaves the machine nor outlives the master. The hash of an entry covers its lengths, so two bundles cannot be made equal by moving bytes
- * from a key to a value. */
+/* bundle.c — the format: a header, then entries {kind, key length, value length, key, 0, value, 0},
+ * in the order they were added. Native byte order: a bundle never leaves the machine nor outlives
+ * the master. The hash of an entry covers its lengths, so two bundles cannot be made equal by
+ * moving bytes from a key to a value. */
 #include "proc/bundle.h"
 
 #include "base/err.h"
@@ -122,7 +123,8 @@ static int bundle_write_item(int fd, const struct bundle_item *item, digest *sum
     struct {
         const void *p;
         size_t n;
-    } parts[3] = {{&e, sizeof e}, {item->key.p, item->key.n + 1}, {item->value.p, item->value.n + 1}};
+    } parts[3] = {
+        {&e, sizeof e}, {item->key.p, item->key.n + 1}, {item->value.p, item->value.n + 1}};
     for (int i = 0; i < 3; i++) {
         int rc = bundle_write_all(fd, parts[i].p, parts[i].n);
         if (rc < 0) {
@@ -157,7 +159,8 @@ int bundle_draft_write(bundle_draft *d, int fd)
         h.hash[i * 2 + 1] = hex[raw[i] & 15];
     }
     if (rc == 0) {
-        rc = lseek(fd, 0, SEEK_SET) < 0 ? err_from_errno(errno) : bundle_write_all(fd, &h, sizeof h);
+        rc =
+            lseek(fd, 0, SEEK_SET) < 0 ? err_from_errno(errno) : bundle_write_all(fd, &h, sizeof h);
     }
     return rc;
 }
@@ -168,7 +171,8 @@ int bundle_memfd(void)
     return fd < 0 ? err_from_errno(errno) : fd;
 }
 
-static bool bundle_entry_at(const char *data, size_t size, size_t at, struct bundle_item *item, size_t *next)
+static bool bundle_entry_at(const char *data, size_t size, size_t at, struct bundle_item *item,
+                            size_t *next)
 {
     struct bundle_entry e;
     if (size - at < sizeof e) {
@@ -176,11 +180,13 @@ static bool bundle_entry_at(const char *data, size_t size, size_t at, struct bun
     }
     memcpy(&e, data + at, sizeof e);
     size_t left = size - at - sizeof e;
-    if (e.kind == 0 || e.kind >= BUNDLE_KINDS || (size_t)e.key_len + 2 > left || e.value_len > left - e.key_len - 2) {
+    if (e.kind == 0 || e.kind >= BUNDLE_KINDS || (size_t)e.key_len + 2 > left ||
+        e.value_len > left - e.key_len - 2) {
         return false;
     }
     const char *p = data + at + sizeof e;
-    *item = (struct bundle_item){(enum bundle_kind)e.kind, {p, e.key_len}, {p + e.key_len + 1, (size_t)e.value_len}};
+    *item = (struct bundle_item){
+        (enum bundle_kind)e.kind, {p, e.key_len}, {p + e.key_len + 1, (size_t)e.value_len}};
     *next = at + sizeof e + e.key_len + (size_t)e.value_len + 2;
     return true;
 }

@@ -1,8 +1,11 @@
-/* bundle.h — everything a generation is made of, read once: the bytes of every file (configuration, policies, certificates, keys), the environment
- * values it asked for, and a summary of what the master needs to know. Sealed in a memfd and named by its SHA-256, so that a worker that starts later
- * gets exactly what was validated, whatever the disk holds by then and whatever the worker may read.
+/* bundle.h — everything a generation is made of, read once: the bytes of every file (configuration,
+ * policies, certificates, keys), the environment values it asked for, and a summary of what the
+ * master needs to know. Sealed in a memfd and named by its SHA-256, so that a worker that starts
+ * later gets exactly what was validated, whatever the disk holds by then and whatever the worker
+ * may read.
  *
- * Written by the throw-away validation child (bundle_draft), mapped read-only by master and workers (bundle). */
+ * Written by the throw-away validation child (bundle_draft), mapped read-only by master and workers
+ * (bundle). */
 #ifndef PROC_BUNDLE_H
 #define PROC_BUNDLE_H
 
@@ -13,9 +16,9 @@ typedef struct bundle_draft bundle_draft;
 
 enum bundle_kind {
     BUNDLE_FILE = 1, /* path → bytes */
-    BUNDLE_ENV,      /* name → value; what was absent is not stored, and absent again at the replay */
-    BUNDLE_LIST,     /* glob pattern → paths, one per line */
-    BUNDLE_FACT,     /* the summary (summary.h): keys may repeat, order is kept */
+    BUNDLE_ENV,  /* name → value; what was absent is not stored, and absent again at the replay */
+    BUNDLE_LIST, /* glob pattern → paths, one per line */
+    BUNDLE_FACT, /* the summary (summary.h): keys may repeat, order is kept */
     BUNDLE_KINDS
 };
 
@@ -32,7 +35,8 @@ MUST_USE int bundle_draft_write(bundle_draft *d, int fd);
 
 /* An empty memfd to be written by a child; < 0: ERR_*. */
 MUST_USE int bundle_memfd(void);
-/* Seals (if nobody did), maps and checks. Takes `fd` whatever happens. One reference, or NULL with a text in err. */
+/* Seals (if nobody did), maps and checks. Takes `fd` whatever happens. One reference, or NULL with
+ * a text in err. */
 MUST_USE bundle *bundle_open(int fd, char *err, size_t errcap);
 bundle *bundle_ref(bundle *b);
 void bundle_unref(bundle *b); /* NULL is ignored */

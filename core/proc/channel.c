@@ -1,5 +1,6 @@
-/* channel.c — one sendmsg or recvmsg per message. What arrives comes from a process of ours, but that process may have been corrupted: lengths and
- * types are checked, a message that does not hold together ends the channel. */
+/* channel.c — one sendmsg or recvmsg per message. What arrives comes from a process of ours, but
+ * that process may have been corrupted: lengths and types are checked, a message that does not hold
+ * together ends the channel. */
 #include "proc/channel.h"
 
 #include "base/err.h"
@@ -32,10 +33,12 @@ enum { CHANNEL_BATCH = 32 };
 const char *channel_type_name(enum channel_type type)
 {
     static const char *const names[CHANNEL_TYPES] = {
-        [CHANNEL_LISTENER] = "listener", [CHANNEL_SEGMENT] = "segment", [CHANNEL_PREPARE] = "prepare",
-        [CHANNEL_COMMIT] = "commit",     [CHANNEL_DISCARD] = "discard", [CHANNEL_SETTLE] = "settle",
-        [CHANNEL_QUIT] = "quit",         [CHANNEL_REOPEN] = "reopen",   [CHANNEL_STATUS] = "status",
-        [CHANNEL_READY] = "ready",       [CHANNEL_DONE] = "done",       [CHANNEL_FAILED] = "failed",
+        [CHANNEL_LISTENER] = "listener", [CHANNEL_SEGMENT] = "segment",
+        [CHANNEL_PREPARE] = "prepare",   [CHANNEL_COMMIT] = "commit",
+        [CHANNEL_DISCARD] = "discard",   [CHANNEL_SETTLE] = "settle",
+        [CHANNEL_QUIT] = "quit",         [CHANNEL_REOPEN] = "reopen",
+        [CHANNEL_STATUS] = "status",     [CHANNEL_READY] = "ready",
+        [CHANNEL_DONE] = "done",         [CHANNEL_FAILED] = "failed",
     };
     return type > 0 && type < CHANNEL_TYPES && names[type] ? names[type] : "unknown";
 }
@@ -52,7 +55,8 @@ static int channel_take_fd(struct msghdr *mh)
 {
     int fd = -1;
     for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
-        if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS && cm->cmsg_len >= CMSG_LEN(sizeof(int))) {
+        if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS &&
+            cm->cmsg_len >= CMSG_LEN(sizeof(int))) {
             memcpy(&fd, CMSG_DATA(cm), sizeof fd);
         }
     }
@@ -67,7 +71,8 @@ static int channel_receive(channel *c, struct channel_head *head, char *text, in
         struct cmsghdr align;
     } control;
     struct iovec v[2] = {{head, sizeof *head}, {text, CHANNEL_TEXT_MAX}};
-    struct msghdr mh = {.msg_iov = v, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr mh = {
+        .msg_iov = v, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC);
     if (n < 0) {
         return errno == EAGAIN || errno == EINTR ? ERR_AGAIN : err_from_errno(errno);
@@ -76,8 +81,9 @@ static int channel_receive(channel *c, struct channel_head *head, char *text, in
     if (n == 0) {
         return ERR_EOF;
     }
-    if ((size_t)n < sizeof *head || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || head->length != (size_t)n - sizeof *head ||
-        head->type == 0 || head->type >= CHANNEL_TYPES) {
+    if ((size_t)n < sizeof *head || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
+        head->length != (size_t)n - sizeof *head || head->type == 0 ||
+        head->type >= CHANNEL_TYPES) {
         log_alert("channel: a message that does not hold together, %zd bytes", n);
         if (*fd >= 0) {
             close(*fd);
@@ -118,7 +124,8 @@ static void channel_on_readable(int fd, void *arg)
             c->user.on_end(c->user.arg);
             break;
         }
-        channel_msg m = {(enum channel_type)head.type, got, head.generation, head.arg, {text, head.length}};
+        channel_msg m = {
+            (enum channel_type)head.type, got, head.generation, head.arg, {text, head.length}};
         c->user.on_msg(c->user.arg, &m);
     }
     c->busy = false;
@@ -164,7 +171,8 @@ int channel_send(channel *c, const channel_msg *m)
     size_t length = m->text.n > CHANNEL_TEXT_MAX ? CHANNEL_TEXT_MAX : m->text.n;
     struct channel_head head = {(uint32_t)m->type, (uint32_t)length, m->generation, m->arg};
     struct iovec v[2] = {{&head, sizeof head}, {NULL, length}};
-    memcpy(&v[1].iov_base, &m->text.p, sizeof v[1].iov_base); /* sendmsg does not write; iovec cannot say so */
+    memcpy(&v[1].iov_base, &m->text.p,
+           sizeof v[1].iov_base); /* sendmsg does not write; iovec cannot say so */
     struct msghdr mh = {.msg_iov = v, .msg_iovlen = length ? 2 : 1};
     if (m->fd >= 0) {
         memset(&control, 0, sizeof control);

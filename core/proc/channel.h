@@ -1,5 +1,6 @@
-/* channel.h — messages between the master and one worker, over a SOCK_SEQPACKET pair: a message arrives whole or not at all, and may carry one
- * descriptor. Nothing is queued on our side: a peer that leaves the socket's buffer full (hundreds of messages) does not answer any more and is
+/* channel.h — messages between the master and one worker, over a SOCK_SEQPACKET pair: a message
+ * arrives whole or not at all, and may carry one descriptor. Nothing is queued on our side: a peer
+ * that leaves the socket's buffer full (hundreds of messages) does not answer any more and is
  * treated as failed. */
 #ifndef PROC_CHANNEL_H
 #define PROC_CHANNEL_H

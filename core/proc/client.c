@@ -1,4 +1,5 @@
-/* client.c — see client.h. The pid for signals comes from the socket's credentials: no pid file has to be found, and none can be stale. */
+/* client.c — see client.h. The pid for signals comes from the socket's credentials: no pid file has
+ * to be found, and none can be stale. */
 #include "proc/client.h"
 
 #include "base/err.h"
@@ -33,13 +34,18 @@ static int client_find(const command *c, char *path, size_t cap)
         return 0;
     }
     if (c->recipe.path || c->recipe.npairs) {
-        return place_of(&c->recipe, path, cap) < 0 ? client_fail("the runtime folder's name is too long", NULL) : 0;
+        return place_of(&c->recipe, path, cap) < 0
+                   ? client_fail("the runtime folder's name is too long", NULL)
+                   : 0;
     }
     int rc = place_find_only(path, cap);
     if (rc == ERR_LIMIT) {
-        return client_fail("several gateways run here; say which with -c FILE or --socket PATH", NULL);
+        return client_fail("several gateways run here; say which with -c FILE or --socket PATH",
+                           NULL);
     }
-    return rc < 0 ? client_fail("no gateway runs here (say which with -c FILE or --socket PATH)", NULL) : 0;
+    return rc < 0
+               ? client_fail("no gateway runs here (say which with -c FILE or --socket PATH)", NULL)
+               : 0;
 }
 
 static int client_connect(const char *path)

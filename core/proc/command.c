@@ -1,5 +1,6 @@
-/* command.c — see command.h. Two styles meet: verbs (`moongate run gateway.lua`) and nginx's options, which tools pass (`-p PREFIX -c FILE -s quit`). An
- * option may stand anywhere; its value may be glued (-cFILE). */
+/* command.c — see command.h. Two styles meet: verbs (`moongate run gateway.lua`) and nginx's
+ * options, which tools pass (`-p PREFIX -c FILE -s quit`). An option may stand anywhere; its value
+ * may be glued (-cFILE). */
 #include "proc/command.h"
 
 #include "base/check.h"
@@ -15,12 +16,16 @@ const char command_help[] =
     "moongate: a programmable gateway\n"
     "\n"
     "  moongate run FILE                 serve the configuration FILE (gateway.lua)\n"
-    "  moongate run HOST=URL...          serve without a file: app.example.com=127.0.0.1:3000, :8080=127.0.0.1:3000\n"
+    "  moongate run HOST=URL...          serve without a file: app.example.com=127.0.0.1:3000, "
+    ":8080=127.0.0.1:3000\n"
     "  moongate check [--json] FILE      all errors and warnings of a configuration\n"
-    "  moongate schema [--stubs]         the schema of the configuration (JSON Schema, editor stubs)\n"
-    "  moongate export [--json] FILE     the configuration with all defaults and inheritance applied\n"
+    "  moongate schema [--stubs]         the schema of the configuration (JSON Schema, editor "
+    "stubs)\n"
+    "  moongate export [--json] FILE     the configuration with all defaults and inheritance "
+    "applied\n"
     "  moongate test [FILE...]           run the specs of policies in the real engine\n"
-    "  moongate reload [--rollback]      new generation from the files, or back to the previous one\n"
+    "  moongate reload [--rollback]      new generation from the files, or back to the previous "
+    "one\n"
     "  moongate status [--json]          what a running gateway does\n"
     "  moongate stop [--now]             end a running gateway, gracefully unless --now\n"
     "  moongate help\n"
@@ -60,7 +65,8 @@ static const char *command_value(struct command_args *a)
     return a->at + 1 < a->n ? a->v[++a->at] : NULL;
 }
 
-/* "pid /run/x.pid; daemon off;" — the few of nginx's directives that scripts pass on the command line. */
+/* "pid /run/x.pid; daemon off;" — the few of nginx's directives that scripts pass on the command
+ * line. */
 static int command_directives(command *c, const char *text)
 {
     if (c->recipe.noverrides == COMMAND_OVERRIDES_MAX) {
@@ -148,8 +154,11 @@ static int command_long(command *c, struct command_args *a)
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"watch", &c->watch}, {"json", &c->json},       {"rollback", &c->rollback},
-                 {"now", &c->now},     {"daemon", &c->daemonize}};
+    } flags[] = {{"watch", &c->watch},
+                 {"json", &c->json},
+                 {"rollback", &c->rollback},
+                 {"now", &c->now},
+                 {"daemon", &c->daemonize}};
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
         if (strcmp(name, flags[i].name) == 0) {
             *flags[i].flag = true;
@@ -176,9 +185,10 @@ static int command_verb_of(command *c, const char *word, bool *lua)
     static const struct {
         const char *name;
         enum command_verb verb;
-    } verbs[] = {{"run", COMMAND_RUN},       {"reload", COMMAND_RELOAD}, {"status", COMMAND_STATUS}, {"stop", COMMAND_STOP},
-                 {"help", COMMAND_HELP},     {"check", COMMAND_LUA},     {"schema", COMMAND_LUA},    {"export", COMMAND_LUA},
-                 {"import", COMMAND_LUA},    {"test", COMMAND_LUA},      {"version", COMMAND_VERSION}};
+    } verbs[] = {{"run", COMMAND_RUN},    {"reload", COMMAND_RELOAD},  {"status", COMMAND_STATUS},
+                 {"stop", COMMAND_STOP},  {"help", COMMAND_HELP},      {"check", COMMAND_LUA},
+                 {"schema", COMMAND_LUA}, {"export", COMMAND_LUA},     {"import", COMMAND_LUA},
+                 {"test", COMMAND_LUA},   {"version", COMMAND_VERSION}};
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         if (strcmp(word, verbs[i].name) == 0) {
             c->verb = verbs[i].verb;
@@ -192,12 +202,13 @@ static int command_verb_of(command *c, const char *word, bool *lua)
 static int command_operand(command *c, char **argv, int at)
 {
     const char *word = argv[at];
-    if (c->verb != COMMAND_RUN && c->verb != COMMAND_TEST && c->verb != COMMAND_RELOAD && c->verb != COMMAND_STATUS &&
-        c->verb != COMMAND_STOP) {
+    if (c->verb != COMMAND_RUN && c->verb != COMMAND_TEST && c->verb != COMMAND_RELOAD &&
+        c->verb != COMMAND_STATUS && c->verb != COMMAND_STOP) {
         return command_fail(c, "one argument too many", word);
     }
     if (c->verb == COMMAND_RUN && strchr(word, '=') && access(word, F_OK) != 0) {
-        const char **pairs = realloc((void *)(uintptr_t)c->recipe.pairs, sizeof *pairs * ((size_t)c->recipe.npairs + 1));
+        const char **pairs = realloc((void *)(uintptr_t)c->recipe.pairs,
+                                     sizeof *pairs * ((size_t)c->recipe.npairs + 1));
         REQUIRE(pairs);
         pairs[c->recipe.npairs++] = word;
         c->recipe.pairs = pairs;

@@ -8,15 +8,15 @@
 #include <stddef.h>
 
 enum command_verb {
-    COMMAND_RUN,      /* run FILE | run HOST=URL… | -c FILE */
-    COMMAND_TEST,     /* -t, -T */
-    COMMAND_SIGNAL,   /* -s */
+    COMMAND_RUN,    /* run FILE | run HOST=URL… | -c FILE */
+    COMMAND_TEST,   /* -t, -T */
+    COMMAND_SIGNAL, /* -s */
     COMMAND_RELOAD,
     COMMAND_STATUS,
     COMMAND_STOP,
     COMMAND_HELP,
-    COMMAND_VERSION,  /* -v, -V */
-    COMMAND_LUA,      /* check, schema, export, import, test: lua/cli */
+    COMMAND_VERSION, /* -v, -V */
+    COMMAND_LUA,     /* check, schema, export, import, test: lua/cli */
 };
 
 enum { COMMAND_ERR_MAX = 256, COMMAND_OVERRIDES_MAX = 16 };
@@ -36,7 +36,8 @@ typedef struct command {
     char err[COMMAND_ERR_MAX];
 } command;
 
-/* 0; 2: wrong usage, with a text in c->err. Strings are borrowed from argv or leaked (the process is a short-lived client, or keeps them for good). */
+/* 0; 2: wrong usage, with a text in c->err. Strings are borrowed from argv or leaked (the process
+ * is a short-lived client, or keeps them for good). */
 MUST_USE int command_parse(command *c, int argc, char **argv);
 extern const char command_help[];
 

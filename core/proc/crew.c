@@ -15,7 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CREW_YOUNG_MS = 2000, CREW_PAUSE_MS = 100, CREW_PAUSE_MAX_MS = 5000, CREW_WATCH_MAX_MS = 500, CREW_WATCH_MIN_MS = 50 };
+enum {
+    CREW_YOUNG_MS = 2000,
+    CREW_PAUSE_MS = 100,
+    CREW_PAUSE_MAX_MS = 5000,
+    CREW_WATCH_MAX_MS = 500,
+    CREW_WATCH_MIN_MS = 50
+};
 
 static void crew_balance(crew *c);
 
@@ -28,12 +34,15 @@ static void crew_watch_one(crew_worker *w, int64_t limit_ms)
 {
     struct master *m = w->m;
     board_hook hook;
-    if (w->condemned || !board_hook_stuck(board_slot_at(m->shared.board, w->slot), clock_ms(), limit_ms, &hook)) {
+    if (w->condemned ||
+        !board_hook_stuck(board_slot_at(m->shared.board, w->slot), clock_ms(), limit_ms, &hook)) {
         return;
     }
-    log_alert("worker %ld is stuck in a hook for %lld ms: policy \"%.*s\", phase %u, generation %llu", (long)w->pid,
-              (long long)(clock_ms() - hook.since_ms), (int)strnlen(hook.policy.name, BOARD_POLICY_MAX), hook.policy.name,
-              hook.phase, (unsigned long long)hook.generation);
+    log_alert(
+        "worker %ld is stuck in a hook for %lld ms: policy \"%.*s\", phase %u, generation %llu",
+        (long)w->pid, (long long)(clock_ms() - hook.since_ms),
+        (int)strnlen(hook.policy.name, BOARD_POLICY_MAX), hook.policy.name, hook.phase,
+        (unsigned long long)hook.generation);
     board_quarantine_add(m->shared.board, &hook, clock_ms());
     stats_add(STAT_WATCHDOG_KILLS, 1);
     crew_condemn(w, "its hook does not return");
@@ -44,7 +53,8 @@ static void crew_on_watchdog(timer *t)
     crew *c = container_of(t, crew, watchdog);
     int64_t stuck_ms = c->m->sum.watchdog_ms;
     int64_t every = stuck_ms / 4;
-    LIST_EACH_SAFE(it, &c->workers) {
+    LIST_EACH_SAFE(it, &c->workers)
+    {
         if (stuck_ms > 0) {
             crew_watch_one(list_item(it, crew_worker, node), stuck_ms);
         }
@@ -72,7 +82,8 @@ void crew_fini(crew *c)
 {
     timer_stop(&c->respawn);
     timer_stop(&c->watchdog);
-    LIST_EACH_SAFE(it, &c->workers) {
+    LIST_EACH_SAFE(it, &c->workers)
+    {
         crew_forget(list_item(it, crew_worker, node));
     }
 }
@@ -82,7 +93,8 @@ static void crew_on_msg(void *arg, const channel_msg *m)
     crew_worker *w = arg;
     if (m->type == CHANNEL_READY && w->state == CREW_STARTING) {
         w->state = CREW_RUNNING;
-        log_info("worker %ld runs generation %llu", (long)w->pid, (unsigned long long)w->generation);
+        log_info("worker %ld runs generation %llu", (long)w->pid,
+                 (unsigned long long)w->generation);
         master_on_worker_running(w->m, w);
     } else {
         master_on_worker_msg(w->m, w, m);
@@ -148,7 +160,8 @@ static int crew_spawn(crew *c)
     }
     crew_worker *w = calloc(1, sizeof *w);
     REQUIRE(w);
-    *w = (crew_worker){.m = m, .pid = pid, .slot = (uint32_t)slot, .stamp = c->stamp, .generation = m->generation};
+    *w = (crew_worker){
+        .m = m, .pid = pid, .slot = (uint32_t)slot, .stamp = c->stamp, .generation = m->generation};
     w->born_ms = clock_ms();
     struct channel_user user = {crew_on_msg, crew_on_end, w};
     w->channel = channel_open(m->l, fds[0], &user);
@@ -172,7 +185,8 @@ static void crew_drain_one(crew_worker *w, int64_t grace_ms)
 static void crew_drain_surplus(crew *c)
 {
     uint32_t fresh = 0, old = 0;
-    LIST_EACH(it, &c->workers) {
+    LIST_EACH(it, &c->workers)
+    {
         const crew_worker *w = list_item(it, crew_worker, node);
         fresh += w->stamp == c->stamp && w->state == CREW_RUNNING;
         old += w->stamp != c->stamp && w->state != CREW_DRAINING;
@@ -199,7 +213,8 @@ static int crew_try_balance(crew *c)
         return 0;
     }
     uint32_t have = 0;
-    LIST_EACH(it, &c->workers) {
+    LIST_EACH(it, &c->workers)
+    {
         const crew_worker *w = list_item(it, crew_worker, node);
         have += w->stamp == c->stamp && w->state != CREW_DRAINING;
     }
@@ -250,11 +265,11 @@ static int64_t crew_pause(crew *c, int64_t lived_ms)
 static void crew_log_death(const crew_worker *w, int status)
 {
     if (WIFSIGNALED(status)) {
-        log_alert("worker %ld ended with signal %d (%s), generation %llu", (long)w->pid, WTERMSIG(status),
-                  strsignal(WTERMSIG(status)), (unsigned long long)w->generation);
+        log_alert("worker %ld ended with signal %d (%s), generation %llu", (long)w->pid,
+                  WTERMSIG(status), strsignal(WTERMSIG(status)), (unsigned long long)w->generation);
     } else {
-        log_alert("worker %ld ended with status %d, generation %llu", (long)w->pid, WEXITSTATUS(status),
-                  (unsigned long long)w->generation);
+        log_alert("worker %ld ended with status %d, generation %llu", (long)w->pid,
+                  WEXITSTATUS(status), (unsigned long long)w->generation);
     }
 }
 
@@ -284,7 +299,8 @@ static void crew_on_death(crew *c, crew_worker *w, int status)
 
 void crew_reap(crew *c)
 {
-    LIST_EACH_SAFE(it, &c->workers) {
+    LIST_EACH_SAFE(it, &c->workers)
+    {
         crew_worker *w = list_item(it, crew_worker, node);
         int status;
         if (waitpid(w->pid, &status, WNOHANG) == w->pid) {
@@ -296,7 +312,8 @@ void crew_reap(crew *c)
 uint32_t crew_count(const crew *c)
 {
     uint32_t n = 0;
-    LIST_EACH(it, &c->workers) {
+    LIST_EACH(it, &c->workers)
+    {
         n++;
     }
     return n;
@@ -305,7 +322,8 @@ uint32_t crew_count(const crew *c)
 uint32_t crew_count_state(const crew *c, enum crew_state state)
 {
     uint32_t n = 0;
-    LIST_EACH(it, &c->workers) {
+    LIST_EACH(it, &c->workers)
+    {
         n += list_item(it, crew_worker, node)->state == state;
     }
     return n;
@@ -320,7 +338,8 @@ void crew_tell_one(crew_worker *w, const channel_msg *m)
 
 void crew_tell(crew *c, const channel_msg *m, bool all)
 {
-    LIST_EACH(it, &c->workers) {
+    LIST_EACH(it, &c->workers)
+    {
         crew_worker *w = list_item(it, crew_worker, node);
         if (w->state == CREW_RUNNING || (all && w->state == CREW_STARTING)) {
             crew_tell_one(w, m);
@@ -340,7 +359,8 @@ void crew_condemn(crew_worker *w, const char *why)
 void crew_quit(crew *c, int64_t grace_ms)
 {
     c->want = 0;
-    LIST_EACH(it, &c->workers) {
+    LIST_EACH(it, &c->workers)
+    {
         crew_drain_one(list_item(it, crew_worker, node), grace_ms);
     }
 }
@@ -348,7 +368,8 @@ void crew_quit(crew *c, int64_t grace_ms)
 void crew_kill(crew *c, int signum)
 {
     c->want = 0;
-    LIST_EACH(it, &c->workers) {
+    LIST_EACH(it, &c->workers)
+    {
         kill(list_item(it, crew_worker, node)->pid, signum);
     }
 }

@@ -134,7 +134,8 @@ void daemon_notify(const char *state)
         return;
     }
     socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
-    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&un, len) < 0) {
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&un, len) <
+        0) {
         log_warn("systemd: cannot notify %s: errno %d", path, errno);
     }
     close(fd);
@@ -143,6 +144,7 @@ void daemon_notify(const char *state)
 void daemon_notify_reloading(void)
 {
     char text[80];
-    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(clock_now_ns() / 1000));
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)(clock_now_ns() / 1000));
     daemon_notify(text);
 }

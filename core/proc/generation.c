@@ -1,5 +1,5 @@
-/* generation.c — see generation.h. The last unref of a plan may come out of the middle of a request or a coroutine, so the Lua state is never closed
- * there: a job does it. */
+/* generation.c — see generation.h. The last unref of a plan may come out of the middle of a request
+ * or a coroutine, so the Lua state is never closed there: a job does it. */
 #include "proc/generation.h"
 
 #include "base/check.h"
@@ -43,7 +43,8 @@ struct script_reader generation_reader(bundle *b)
     return (struct script_reader){generation_read, generation_glob, generation_env, b};
 }
 
-struct script_args generation_load_args(const recipe *r, const struct script_reader *reader, uint64_t number)
+struct script_args generation_load_args(const recipe *r, const struct script_reader *reader,
+                                        uint64_t number)
 {
     return (struct script_args){
         .share = r->share,
@@ -118,7 +119,8 @@ static bool generation_build(generation *g, const recipe *r, char *err, size_t e
     return true;
 }
 
-generation *generation_new(loop *l, const recipe *r, bundle *b, uint64_t number, char *err, size_t errcap)
+generation *generation_new(loop *l, const recipe *r, bundle *b, uint64_t number, char *err,
+                           size_t errcap)
 {
     generation *g = calloc(1, sizeof *g);
     REQUIRE(g);
@@ -158,14 +160,15 @@ void generation_release(generation *g)
     }
 }
 
-uint32_t generation_pins(const generation *g)
+uint32_t generation_refs(const generation *g)
 {
     return g->plan ? g->plan->refs - (g->held ? 1 : 0) : 0;
 }
 
 void generation_each(void (*fn)(generation *g, void *arg), void *arg)
 {
-    LIST_EACH(it, &generation_all) {
+    LIST_EACH(it, &generation_all)
+    {
         fn(list_item(it, generation, node), arg);
     }
 }

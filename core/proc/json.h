@@ -1,4 +1,5 @@
-/* json.h — writes JSON to a stream: commas by itself, strings escaped. For status pages; nothing on a hot path. */
+/* json.h — writes JSON to a stream: commas by itself, strings escaped. For status pages; nothing on
+ * a hot path. */
 #ifndef PROC_JSON_H
 #define PROC_JSON_H
 

@@ -1,4 +1,5 @@
-/* master.c — see master.h. Order of a start: log, user, sockets, segments, workers; only when every worker runs: pid file, admin socket, "ready". */
+/* master.c — see master.h. Order of a start: log, user, sockets, segments, workers; only when every
+ * worker runs: pid file, admin socket, "ready". */
 #include "proc/master.h"
 
 #include "base/check.h"
@@ -15,8 +16,9 @@
 
 enum {
     MASTER_START_MS = 60000,
-    MASTER_END_MS = 2000,         /* between TERM and KILL */
-    MASTER_SLACK_MS = 1000,       /* workers end a drain by themselves; the master steps in a little later */
+    MASTER_END_MS = 2000, /* between TERM and KILL */
+    MASTER_SLACK_MS =
+        1000, /* workers end a drain by themselves; the master steps in a little later */
     MASTER_TICKETS_MS = 28800000, /* three keys: a ticket is good for 16 to 24 h */
     MASTER_SLOTS_MIN = 16,
 };
@@ -147,7 +149,8 @@ static void master_on_watch(void *arg, unsigned what)
     master *m = arg;
     if (m->state == MASTER_RUNNING) {
         bool files = m->sum.watch || m->options.watch;
-        log_notice("%s changed", files && (what & WATCH_FILES) ? "configuration files" : "certificate files");
+        log_notice("%s changed",
+                   files && (what & WATCH_FILES) ? "configuration files" : "certificate files");
         (void)swap_reload(&m->swap, files ? SWAP_IF_CHANGED : SWAP_CERTS);
     }
 }
@@ -170,7 +173,8 @@ static void master_on_tickets(timer *t)
     timer_set(m->l, t, MASTER_TICKETS_MS);
 }
 
-/* Probation is over: the previous generation need not be warm. Its bundle stays, so that it can still be loaded again. */
+/* Probation is over: the previous generation need not be warm. Its bundle stays, so that it can
+ * still be loaded again. */
 static void master_on_probation(timer *t)
 {
     master *m = container_of(t, master, probation);
@@ -304,7 +308,8 @@ void master_on_worker_gone(master *m, const crew_worker *w)
     master_stop_when_alone(m);
 }
 
-void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum, const priv *ids, bool back)
+void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum, const priv *ids,
+                            bool back)
 {
     bundle_unref(m->previous);
     m->previous = back ? NULL : m->bundle;
@@ -384,15 +389,19 @@ static int master_open(master *m, char *err, size_t errcap)
     }
     master_give_logs(m, sum, &m->ids);
     if (log_open(master_error_log(m, sum), (enum log_level)sum->error_level) < 0) {
-        snprintf(err, errcap, "cannot open the error log \"%s\": %s", master_error_log(m, sum), strerror(errno));
+        snprintf(err, errcap, "cannot open the error log \"%s\": %s", master_error_log(m, sum),
+                 strerror(errno));
         return ERR_CONF;
     }
-    rc = ports_open(&m->ports, sum->addresses.v, sum->backlogs.v, (int)sum->addresses.n, err, errcap);
+    rc = ports_open(&m->ports, sum->addresses.v, sum->backlogs.v, (int)sum->addresses.n, err,
+                    errcap);
     if (rc < 0) {
         return rc;
     }
     int64_t slots = sum->workers * 4;
-    slots = slots < MASTER_SLOTS_MIN ? MASTER_SLOTS_MIN : slots > BOARD_SLOTS_MAX ? BOARD_SLOTS_MAX : slots;
+    slots = slots < MASTER_SLOTS_MIN  ? MASTER_SLOTS_MIN
+            : slots > BOARD_SLOTS_MAX ? BOARD_SLOTS_MAX
+                                      : slots;
     rc = shared_open(&m->shared, (uint32_t)slots, sum, err, errcap);
     if (rc == 0 && sum->workers > slots) {
         snprintf(err, errcap, "workers: at most %d", BOARD_SLOTS_MAX);

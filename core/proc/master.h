@@ -1,5 +1,5 @@
-/* master.h — the process that owns the gateway and touches no request byte: it opens what needs rights, forks workers, replaces dead ones, leads reloads,
- * and ends everything in order.
+/* master.h — the process that owns the gateway and touches no request byte: it opens what needs
+ * rights, forks workers, replaces dead ones, leads reloads, and ends everything in order.
  *
  *   STARTING  until every worker runs          → RUNNING, or the start has failed
  *   RUNNING   reloads, replacements, status    → DRAINING (QUIT) or ENDING (TERM, INT)
@@ -40,8 +40,8 @@ typedef struct master {
     /* the committed generation, and the one before it */
     bundle *bundle, *previous;
     uint64_t generation, previous_number, last_number;
-    bool fresh;  /* committed, but not yet applied to the master itself */
-    bool renew;  /* other ids: the workers must be replaced */
+    bool fresh; /* committed, but not yet applied to the master itself */
+    bool renew; /* other ids: the workers must be replaced */
     int64_t committed_wall_ms;
     summary sum; /* of bundle */
     priv ids;
@@ -74,7 +74,8 @@ void master_on_worker_msg(master *m, crew_worker *w, const channel_msg *msg);
 void master_on_worker_gone(master *m, const crew_worker *w);
 void master_on_swap_done(master *m); /* swap.last says how */
 /* The commit begins: `b` and `sum` become the master's (sum is emptied). */
-void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum, const priv *ids, bool back);
+void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum, const priv *ids,
+                            bool back);
 /* Log files exist and belong to the workers' user. */
 void master_give_logs(master *m, const summary *sum, const priv *ids);
 void master_log_lines(enum log_level level, str text);

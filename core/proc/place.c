@@ -17,8 +17,8 @@
 static int place_folder(char *buf, size_t cap)
 {
     const char *run = getenv("MOONGATE_RUN"), *xdg = getenv("XDG_RUNTIME_DIR");
-    int n = run && *run         ? snprintf(buf, cap, "%s", run)
-            : geteuid() == 0    ? snprintf(buf, cap, "/run/moongate")
+    int n = run && *run          ? snprintf(buf, cap, "%s", run)
+            : geteuid() == 0     ? snprintf(buf, cap, "/run/moongate")
             : xdg && *xdg == '/' ? snprintf(buf, cap, "%s/moongate", xdg)
                                  : snprintf(buf, cap, "/tmp/moongate-%u", (unsigned)geteuid());
     return n > 0 && (size_t)n < cap ? 0 : ERR_INVALID;
@@ -43,8 +43,8 @@ int place_of(const recipe *r, char *buf, size_t cap)
     if (digest_final(d, sum, sizeof sum) == 0) {
         return ERR_INVALID;
     }
-    int n = snprintf(buf, cap, "%s/%02x%02x%02x%02x%02x%02x%02x%02x.sock", folder, sum[0], sum[1], sum[2], sum[3], sum[4],
-                     sum[5], sum[6], sum[7]);
+    int n = snprintf(buf, cap, "%s/%02x%02x%02x%02x%02x%02x%02x%02x.sock", folder, sum[0], sum[1],
+                     sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]);
     return n > 0 && (size_t)n < cap ? 0 : ERR_INVALID;
 }
 
@@ -70,7 +70,8 @@ static bool place_answers(const char *path)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool yes = fd >= 0 && snprintf(un.sun_path, sizeof un.sun_path, "%s", path) < (int)sizeof un.sun_path &&
+    bool yes = fd >= 0 &&
+               snprintf(un.sun_path, sizeof un.sun_path, "%s", path) < (int)sizeof un.sun_path &&
                connect(fd, (struct sockaddr *)&un, sizeof un) == 0;
     if (fd >= 0) {
         close(fd);

@@ -1,9 +1,10 @@
-/* place.h — where the admin socket of a gateway is, so that `moongate status -c FILE` finds it without reading the configuration (which may be broken just
- * when one needs it).
+/* place.h — where the admin socket of a gateway is, so that `moongate status -c FILE` finds it
+ * without reading the configuration (which may be broken just when one needs it).
  *
- * A configuration has one default place: <runtime folder>/<first 16 digits of SHA-256 of its absolute path>.sock, the folder being $MOONGATE_RUN,
- * /run/moongate for root, else $XDG_RUNTIME_DIR/moongate or /tmp/moongate-<uid>. When the configuration names a socket of its own, the default place is a
- * symbolic link to it. */
+ * A configuration has one default place: <runtime folder>/<first 16 digits of SHA-256 of its
+ * absolute path>.sock, the folder being $MOONGATE_RUN, /run/moongate for root, else
+ * $XDG_RUNTIME_DIR/moongate or /tmp/moongate-<uid>. When the configuration names a socket of its
+ * own, the default place is a symbolic link to it. */
 #ifndef PROC_PLACE_H
 #define PROC_PLACE_H
 
@@ -15,9 +16,11 @@ enum { PLACE_MAX = 100 /* fits sun_path */ };
 
 /* 0; ERR_INVALID: the folder's name is too long. */
 MUST_USE int place_of(const recipe *r, char *buf, size_t cap);
-/* Makes the folder (0700 unless root's). 0 or ERR_*: it cannot be made or belongs to somebody else. */
+/* Makes the folder (0700 unless root's). 0 or ERR_*: it cannot be made or belongs to somebody else.
+ */
 MUST_USE int place_make_folder(void);
-/* The only live socket in the folder, for commands without -c: 0; ERR_NOT_FOUND; ERR_LIMIT: several. */
+/* The only live socket in the folder, for commands without -c: 0; ERR_NOT_FOUND; ERR_LIMIT:
+ * several. */
 MUST_USE int place_find_only(char *buf, size_t cap);
 
 #endif

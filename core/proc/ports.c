@@ -72,7 +72,8 @@ static port *ports_add(ports *p, const char *key, str address, int fd)
     return one;
 }
 
-static int ports_open_one(ports *p, const char *key, str address, int backlog, char *err, size_t errcap)
+static int ports_open_one(ports *p, const char *key, str address, int backlog, char *err,
+                          size_t errcap)
 {
     port *one = ports_add(p, key, address, -1);
     one->fresh = true;

@@ -1,7 +1,9 @@
-/* ports.h — the listening sockets. The master opens them (as root, before anything is promised) and workers inherit them or get them over the channel;
- * both sides know a socket by the address text of the configuration, so that a generation finds its sockets whatever order they came in.
+/* ports.h — the listening sockets. The master opens them (as root, before anything is promised) and
+ * workers inherit them or get them over the channel; both sides know a socket by the address text
+ * of the configuration, so that a generation finds its sockets whatever order they came in.
  *
- * A text that occurs twice in one configuration (only sensible with port 0) is two sockets: keys get "#2", "#3"... */
+ * A text that occurs twice in one configuration (only sensible with port 0) is two sockets: keys
+ * get "#2", "#3"... */
 #ifndef PROC_PORTS_H
 #define PROC_PORTS_H
 
@@ -13,8 +15,8 @@ typedef struct port {
     char *address; /* owned: the text as configured, kept for unix paths */
     int fd;
     char shown[128]; /* the real address, for logs and status */
-    bool fresh;    /* opened by the swap under way */
-    bool wanted;   /* scratch of ports_keep */
+    bool fresh;      /* opened by the swap under way */
+    bool wanted;     /* scratch of ports_keep */
 } port;
 
 typedef struct ports {
@@ -28,9 +30,10 @@ void ports_init(ports *p);
 /* Closes the descriptors; removes unix socket files when `unlink_files` (the master at its end). */
 void ports_fini(ports *p, bool unlink_files);
 port *ports_find(const ports *p, const char *key);
-/* Master: opens those addresses that are not open yet and marks them fresh. 0, or ERR_* with a text naming the address in err; what was opened by this
- * call is closed again then. */
-MUST_USE int ports_open(ports *p, const str *addresses, const int *backlogs, int n, char *err, size_t errcap);
+/* Master: opens those addresses that are not open yet and marks them fresh. 0, or ERR_* with a text
+ * naming the address in err; what was opened by this call is closed again then. */
+MUST_USE int ports_open(ports *p, const str *addresses, const int *backlogs, int n, char *err,
+                        size_t errcap);
 /* Worker: a socket that came over the channel; takes fd. */
 void ports_adopt(ports *p, str key, int fd);
 /* Closes all but those listed; nothing is fresh any more. */

@@ -1,4 +1,5 @@
-/* priv.c — see priv.h. Every step of the drop is checked, and that root cannot be had back is tested: a worker that kept it would be worse than none. */
+/* priv.c — see priv.h. Every step of the drop is checked, and that root cannot be had back is
+ * tested: a worker that kept it would be worse than none. */
 #include "proc/priv.h"
 
 #include "base/err.h"
@@ -95,7 +96,8 @@ void priv_give_file(const priv *p, const char *path)
         return;
     }
     /* Only a regular file: /dev/stderr and pipes belong to who made them. */
-    if (p->change && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid != p->uid && fchown(fd, p->uid, (gid_t)-1) < 0) {
+    if (p->change && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid != p->uid &&
+        fchown(fd, p->uid, (gid_t)-1) < 0) {
         log_warn("cannot give \"%s\" to user %s: errno %d", path, p->user, errno);
     }
     close(fd);

@@ -1,4 +1,5 @@
-/* recipe.h — what to load, as the command line said it; the same for every generation of a master. */
+/* recipe.h — what to load, as the command line said it; the same for every generation of a master.
+ */
 #ifndef PROC_RECIPE_H
 #define PROC_RECIPE_H
 

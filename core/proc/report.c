@@ -14,7 +14,15 @@ struct report {
     FILE *f;
     const struct report_worker *of;
     uint32_t waits[REQ_WAIT_FILE + 1];
+    const plan *counted; /* scratch: requests of this plan */
+    uint32_t requests;
 };
+
+static void report_count(req *q, void *arg)
+{
+    struct report *r = arg;
+    r->requests += q->plan == r->counted;
+}
 
 static void report_generation(generation *g, void *arg)
 {
@@ -26,8 +34,11 @@ static void report_generation(generation *g, void *arg)
     if (!g->plan) {
         return; /* about to be freed */
     }
-    fprintf(r->f, "gen\t%llu\t%s\t%u\t%zu\t%u\n", (unsigned long long)g->number, role, generation_pins(g),
-            script_memory(g->script), script_tasks(g->script));
+    r->counted = g->plan;
+    r->requests = 0;
+    req_each(report_count, r);
+    fprintf(r->f, "gen\t%llu\t%s\t%u\t%u\t%zu\t%u\n", (unsigned long long)g->number, role,
+            r->requests, generation_refs(g), script_memory(g->script), script_tasks(g->script));
 }
 
 static const char *report_peer_state(const peer *p)
@@ -44,11 +55,12 @@ static const char *report_peer_state(const peer *p)
 static void report_group(group *g, void *arg)
 {
     struct report *r = arg;
-    LIST_EACH(it, &g->peers) {
+    LIST_EACH(it, &g->peers)
+    {
         const peer *p = list_item(it, peer, node);
         fprintf(r->f, "peer\t%.*s\t%s\t%s\t%d\t%s\t%u\t%u\t%llu\t%llu\n", STR_ARG(g->name), p->text,
-                p->backup ? "backup" : "primary", p->weight, report_peer_state(p), p->in_flight, p->idle.n,
-                (unsigned long long)p->attempts, (unsigned long long)p->failures);
+                p->backup ? "backup" : "primary", p->weight, report_peer_state(p), p->in_flight,
+                p->idle.n, (unsigned long long)p->attempts, (unsigned long long)p->failures);
     }
     if (g->unresolved) {
         fprintf(r->f, "peer\t%.*s\t-\tprimary\t0\tunresolved\t0\t0\t0\t0\n", STR_ARG(g->name));
@@ -69,15 +81,15 @@ int report_write(const struct report_worker *w)
     if (fd < 0) {
         return err_from_errno(errno);
     }
-    struct report r = {fdopen(dup(fd), "w"), w, {0}};
+    struct report r = {.f = fdopen(dup(fd), "w"), .of = w};
     if (!r.f) {
         close(fd);
         return ERR_MEM;
     }
     struct front_counts n;
     front_count(w->front, &n);
-    fprintf(r.f, "front\t%u\t%u\t%u\t%u\t%llu\t%llu\n", n.connections, n.idle, n.requests, n.tunnels,
-            (unsigned long long)n.accepted, (unsigned long long)n.refused);
+    fprintf(r.f, "front\t%u\t%u\t%u\t%u\t%llu\t%llu\n", n.connections, n.idle, n.requests,
+            n.tunnels, (unsigned long long)n.accepted, (unsigned long long)n.refused);
     generation_each(report_generation, &r);
     group_each(w->groups, report_group, &r);
     req_each(report_request, &r);

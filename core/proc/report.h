@@ -1,7 +1,7 @@
-/* report.h — what a worker tells of itself for the status page: lines of tab-separated fields in a memfd, because a worker with many upstreams has more to
- * say than a message holds.
+/* report.h — what a worker tells of itself for the status page: lines of tab-separated fields in a
+ * memfd, because a worker with many upstreams has more to say than a message holds.
  *
- *   gen   number role pins lua_bytes tasks
+ *   gen   number role requests refs lua_bytes tasks
  *   peer  group address tier weight state in_flight idle attempts failures
  *   front connections idle requests tunnels accepted refused
  *   wait  name count

@@ -1,4 +1,5 @@
-/* shared.c — see shared.h. The master never runs a configuration, so it hands script_segments a conf that has nothing but the dictionaries. */
+/* shared.c — see shared.h. The master never runs a configuration, so it hands script_segments a
+ * conf that has nothing but the dictionaries. */
 #include "proc/shared.h"
 
 #include "base/clock.h"
@@ -60,7 +61,8 @@ int shared_open(shared *s, uint32_t slots, const summary *sum, char *err, size_t
     return shared_update(s, sum, NULL, NULL, err, errcap);
 }
 
-int shared_update(shared *s, const summary *sum, void (*fn)(void *arg, struct seg *one), void *arg, char *err, size_t errcap)
+int shared_update(shared *s, const summary *sum, void (*fn)(void *arg, struct seg *one), void *arg,
+                  char *err, size_t errcap)
 {
     conf *c = conf_new();
     c->g.dicts.n = (int)sum->dicts.n;

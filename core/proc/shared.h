@@ -1,5 +1,6 @@
-/* shared.h — the segments every process of a gateway shares: counters, scoreboard, ticket keys, and those of the hooks (dictionaries, limits, policy
- * metrics). The master makes them before it forks; what a later configuration adds is sent to the workers. */
+/* shared.h — the segments every process of a gateway shares: counters, scoreboard, ticket keys, and
+ * those of the hooks (dictionaries, limits, policy metrics). The master makes them before it forks;
+ * what a later configuration adds is sent to the workers. */
 #ifndef PROC_SHARED_H
 #define PROC_SHARED_H
 
@@ -10,7 +11,7 @@
 #include "shm/stats.h"
 
 typedef struct shared {
-    uint32_t slots;   /* of the board; the master counts in stats slot `slots` */
+    uint32_t slots; /* of the board; the master counts in stats slot `slots` */
     stats *stats;
     board *board;
     limit_conn *conns; /* NULL: none */
@@ -20,8 +21,8 @@ typedef struct shared {
 /* 0, or < 0 with a text in err. */
 MUST_USE int shared_open(shared *s, uint32_t slots, const summary *sum, char *err, size_t errcap);
 /* The dictionaries of a new configuration; fn is told of every segment there is. */
-MUST_USE int shared_update(shared *s, const summary *sum, void (*fn)(void *arg, struct seg *one), void *arg, char *err,
-                           size_t errcap);
+MUST_USE int shared_update(shared *s, const summary *sum, void (*fn)(void *arg, struct seg *one),
+                           void *arg, char *err, size_t errcap);
 /* A worker process has ended: what it held is free again, its gauges count no more. */
 void shared_forget_worker(shared *s, uint32_t slot);
 /* A new key for TLS tickets. */

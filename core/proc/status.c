@@ -1,8 +1,8 @@
 /* status.c — see status.h. */
-#include "proc/status_model.h"
+#include "proc/status.h"
 
 #include "base/check.h"
-#include "base/err.h"
+#include "proc/status_model.h"
 #include "proc/version.h"
 
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static int64_t status_number(const struct status_line *l, int i)
     return i < l->n && str_to_i64(l->field[i], &v) == 0 ? v : 0;
 }
 
-/* gen number role pins lua_bytes tasks */
+/* gen number role requests refs lua_bytes tasks */
 static void status_add_generation(status *s, const struct status_line *l)
 {
     static const char *const order[] = {"current", "warm", "prepared", "pinned"};
@@ -94,8 +94,9 @@ static void status_add_generation(status *s, const struct status_line *l)
         }
     }
     g->pins += status_number(l, 3);
-    g->lua_bytes += status_number(l, 4);
-    g->tasks += status_number(l, 5);
+    g->refs += status_number(l, 4);
+    g->lua_bytes += status_number(l, 5);
+    g->tasks += status_number(l, 6);
     g->workers++;
 }
 
@@ -104,12 +105,16 @@ static void status_add_peer(status *s, const struct status_line *l)
 {
     struct status_peer *p = NULL;
     for (uint32_t i = 0; i < s->peers.n; i++) {
-        if (str_eq(s->peers.v[i].group, l->field[1]) && str_eq(s->peers.v[i].address, l->field[2])) {
+        if (str_eq(s->peers.v[i].group, l->field[1]) &&
+            str_eq(s->peers.v[i].address, l->field[2])) {
             p = &s->peers.v[i];
         }
     }
     if (!p) {
-        struct status_peer one = {.group = l->field[1], .address = l->field[2], .tier = l->field[3], .state = l->field[5]};
+        struct status_peer one = {.group = l->field[1],
+                                  .address = l->field[2],
+                                  .tier = l->field[3],
+                                  .state = l->field[5]};
         vec_push(&s->peers, one);
         p = &s->peers.v[s->peers.n - 1];
         p->weight = status_number(l, 4);
@@ -137,7 +142,7 @@ static void status_add_wait(status *s, const struct status_line *l)
 
 static void status_add_line(status *s, struct status_worker *w, const struct status_line *l)
 {
-    if (str_eq(l->field[0], STR("gen")) && l->n == 6) {
+    if (str_eq(l->field[0], STR("gen")) && l->n == 7) {
         status_add_generation(s, l);
     } else if (str_eq(l->field[0], STR("peer")) && l->n == 10) {
         status_add_peer(s, l);

@@ -1,4 +1,5 @@
-/* status.h — the state of the whole gateway on one page: what the master knows, and the workers' reports (report.h) added up. */
+/* status.h — the state of the whole gateway on one page: what the master knows, and the workers'
+ * reports (report.h) added up. */
 #ifndef PROC_STATUS_H
 #define PROC_STATUS_H
 

@@ -20,6 +20,7 @@ static void status_json_generations(json *j, const status *s)
         json_str(j, "role", g->role);
         json_int(j, "workers", g->workers);
         json_int(j, "pins", g->pins);
+        json_int(j, "refs", g->refs);
         json_int(j, "lua_bytes", g->lua_bytes);
         json_int(j, "tasks", g->tasks);
         json_close(j, '}');
@@ -30,7 +31,8 @@ static void status_json_generations(json *j, const status *s)
 static void status_json_workers(json *j, const status *s, master *m)
 {
     json_open(j, "workers", '[');
-    LIST_EACH(it, &m->crew.workers) {
+    LIST_EACH(it, &m->crew.workers)
+    {
         const crew_worker *w = list_item(it, crew_worker, node);
         const board_slot *slot = board_slot_at(m->shared.board, w->slot);
         const struct status_worker *r = status_find_worker(s, w->pid);
@@ -147,7 +149,8 @@ static void status_json_policies(json *j, const master *m)
     json_open(j, "quarantine", '[');
     for (int i = 0; i < n; i++) {
         json_open(j, NULL, '{');
-        json_str(j, "policy", str_of(bad[i].policy.name, strnlen(bad[i].policy.name, BOARD_POLICY_MAX)));
+        json_str(j, "policy",
+                 str_of(bad[i].policy.name, strnlen(bad[i].policy.name, BOARD_POLICY_MAX)));
         json_int(j, "generation", (int64_t)bad[i].generation);
         json_int(j, "kills", bad[i].kills);
         json_close(j, '}');
@@ -184,12 +187,17 @@ static void status_json_counters(json *j, const stats *st)
     const struct {
         const char *name;
         enum stats_id id;
-    } cells[] = {{"requests", STAT_REQUESTS},           {"requests_active", STAT_REQUESTS_ACTIVE},
-                {"connections", STAT_CONNS_ACTIVE},    {"hook_errors", STAT_HOOK_ERRORS},
-                {"budget_kills", STAT_HOOK_BUDGET_KILLS}, {"memory_kills", STAT_HOOK_MEMORY_KILLS},
-                {"watchdog_kills", STAT_WATCHDOG_KILLS}, {"worker_restarts", STAT_WORKER_RESTARTS},
-                {"reloads", STAT_RELOADS},             {"reloads_failed", STAT_RELOADS_FAILED},
-                {"rollbacks", STAT_ROLLBACKS}};
+    } cells[] = {{"requests", STAT_REQUESTS},
+                 {"requests_active", STAT_REQUESTS_ACTIVE},
+                 {"connections", STAT_CONNS_ACTIVE},
+                 {"hook_errors", STAT_HOOK_ERRORS},
+                 {"budget_kills", STAT_HOOK_BUDGET_KILLS},
+                 {"memory_kills", STAT_HOOK_MEMORY_KILLS},
+                 {"watchdog_kills", STAT_WATCHDOG_KILLS},
+                 {"worker_restarts", STAT_WORKER_RESTARTS},
+                 {"reloads", STAT_RELOADS},
+                 {"reloads_failed", STAT_RELOADS_FAILED},
+                 {"rollbacks", STAT_ROLLBACKS}};
     json_open(j, "counters", '{');
     for (size_t i = 0; i < ARRAY_LEN(cells); i++) {
         json_int(j, cells[i].name, (int64_t)stats_sum(st, cells[i].id));

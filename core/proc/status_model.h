@@ -1,4 +1,5 @@
-/* status_model.h — the workers' reports added up: shared by the collector (status.c) and its two views (status_json.c, status_text.c). */
+/* status_model.h — the workers' reports added up: shared by the collector (status.c) and its two
+ * views (status_json.c, status_text.c). */
 #ifndef PROC_STATUS_MODEL_H
 #define PROC_STATUS_MODEL_H
 
@@ -7,8 +8,8 @@
 #include "proc/status.h"
 
 struct status_generation {
-    int64_t number, pins, lua_bytes, tasks;
-    str role; /* of the most important one of its workers */
+    int64_t number, pins, refs, lua_bytes, tasks; /* pins: requests and tunnels in flight */
+    str role;                                     /* of the most important one of its workers */
     int64_t workers;
 };
 

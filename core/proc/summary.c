@@ -1,4 +1,5 @@
-/* summary.c — facts are lines "key = value"; lists repeat the key, with fields that end in NUL (so that a field is a C string in place). */
+/* summary.c — facts are lines "key = value"; lists repeat the key, with fields that end in NUL (so
+ * that a field is a C string in place). */
 #include "proc/summary.h"
 
 #include "base/err.h"
@@ -25,12 +26,13 @@ static void summary_put_cert(bundle_draft *d, str site, const struct conf_cert *
 {
     char err[256], text[4096];
     int64_t not_after = 0;
-    struct tls_cert_args args = {cert->cert_pem, cert->key_pem, cert->cert_file.p, cert->key_file.p};
+    struct tls_cert_args args = {cert->cert_pem, cert->key_pem, cert->cert_file.p,
+                                 cert->key_file.p};
     if (tls_cert_check(&args, err, sizeof err, &not_after) < 0) {
         not_after = 0; /* plan_new reports it; the summary does not judge */
     }
-    int n = snprintf(text, sizeof text, "%.*s%c%.*s%c%.*s%c%lld", STR_ARG(site), 0, STR_ARG(cert->cert_file), 0,
-                     STR_ARG(cert->key_file), 0, (long long)not_after);
+    int n = snprintf(text, sizeof text, "%.*s%c%.*s%c%.*s%c%lld", STR_ARG(site), 0,
+                     STR_ARG(cert->cert_file), 0, STR_ARG(cert->key_file), 0, (long long)not_after);
     if (n > 0 && n < (int)sizeof text) {
         bundle_add(d, BUNDLE_FACT, STR("cert"), str_of(text, (size_t)n));
     }
@@ -41,11 +43,13 @@ static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
     char text[1024];
     for (int i = 0; i < g->listens.n; i++) {
         const struct conf_listen *l = &g->listens.v[i];
-        int n = snprintf(text, sizeof text, "%.*s%c%lld", STR_ARG(l->address), 0, (long long)l->backlog);
+        int n = snprintf(text, sizeof text, "%.*s%c%lld", STR_ARG(l->address), 0,
+                         (long long)l->backlog);
         bundle_add(d, BUNDLE_FACT, STR("listen"), str_of(text, (size_t)n));
     }
     for (int i = 0; i < g->dicts.n; i++) {
-        int n = snprintf(text, sizeof text, "%.*s%c%lld", STR_ARG(g->dicts.v[i].name), 0, (long long)g->dicts.v[i].size);
+        int n = snprintf(text, sizeof text, "%.*s%c%lld", STR_ARG(g->dicts.v[i].name), 0,
+                         (long long)g->dicts.v[i].size);
         bundle_add(d, BUNDLE_FACT, STR("dict"), str_of(text, (size_t)n));
     }
     for (int i = 0; i < g->logs.n; i++) {
@@ -140,16 +144,21 @@ int summary_read(const bundle *b, summary *out)
     const struct {
         const char *key;
         int64_t *to;
-    } numbers[] = {{"workers", &out->workers},         {"shutdown_timeout", &out->shutdown_ms}, {"watchdog", &out->watchdog_ms},
-                   {"probation", &out->probation_ms}, {"error_level", &out->error_level},      {"watch", &watch}};
+    } numbers[] = {{"workers", &out->workers},         {"shutdown_timeout", &out->shutdown_ms},
+                   {"watchdog", &out->watchdog_ms},    {"probation", &out->probation_ms},
+                   {"error_level", &out->error_level}, {"watch", &watch}};
     const struct {
         const char *key;
         str *to;
-    } texts[] = {{"user", &out->user},           {"group", &out->group},              {"pid", &out->pid},
-                 {"error_log", &out->error_log}, {"admin_socket", &out->admin_socket}};
+    } texts[] = {{"user", &out->user},
+                 {"group", &out->group},
+                 {"pid", &out->pid},
+                 {"error_log", &out->error_log},
+                 {"admin_socket", &out->admin_socket}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         str value;
-        if (!bundle_find(b, BUNDLE_FACT, str_c(numbers[i].key), &value) || str_to_i64(value, numbers[i].to) < 0) {
+        if (!bundle_find(b, BUNDLE_FACT, str_c(numbers[i].key), &value) ||
+            str_to_i64(value, numbers[i].to) < 0) {
             return ERR_CONF;
         }
     }

@@ -1,5 +1,6 @@
-/* summary.h — what the master must know of a configuration, without running any of it: written as facts into the bundle by the validation child, read
- * back in the master. Texts are views into the bundle, NUL-terminated. */
+/* summary.h — what the master must know of a configuration, without running any of it: written as
+ * facts into the bundle by the validation child, read back in the master. Texts are views into the
+ * bundle, NUL-terminated. */
 #ifndef PROC_SUMMARY_H
 #define PROC_SUMMARY_H
 

@@ -71,7 +71,8 @@ static void swap_fail(swap *s, str text)
 
 static bool swap_all_answered(const swap *s)
 {
-    LIST_EACH(it, &s->m->crew.workers) {
+    LIST_EACH(it, &s->m->crew.workers)
+    {
         const crew_worker *w = list_item(it, crew_worker, node);
         if (w->asked && !w->answered) {
             return false;
@@ -82,7 +83,8 @@ static bool swap_all_answered(const swap *s)
 
 static void swap_ask(swap *s, crew_worker *w, enum channel_type type)
 {
-    channel_msg msg = {type, type == CHANNEL_PREPARE ? bundle_fd(s->next) : -1, s->number, 0, STR_EMPTY};
+    channel_msg msg = {type, type == CHANNEL_PREPARE ? bundle_fd(s->next) : -1, s->number, 0,
+                       STR_EMPTY};
     w->asked = true;
     w->answered = false;
     crew_tell_one(w, &msg);
@@ -90,7 +92,8 @@ static void swap_ask(swap *s, crew_worker *w, enum channel_type type)
 
 static void swap_ask_all(swap *s, enum channel_type type)
 {
-    LIST_EACH(it, &s->m->crew.workers) {
+    LIST_EACH(it, &s->m->crew.workers)
+    {
         crew_worker *w = list_item(it, crew_worker, node);
         w->asked = w->answered = false;
         if (w->state != CREW_DRAINING) {
@@ -106,7 +109,8 @@ static void swap_done(swap *s)
     timer_stop(&s->deadline);
     int n = snprintf(text, sizeof text, "%s generation %llu, %lld ms", s->back ? "back to" : "now",
                      (unsigned long long)m->generation, (long long)(clock_ms() - s->started_ms));
-    log_notice("%s, %u workers, hash %.16s", text, crew_count_state(&m->crew, CREW_RUNNING), bundle_hash(m->bundle));
+    log_notice("%s, %u workers, hash %.16s", text, crew_count_state(&m->crew, CREW_RUNNING),
+               bundle_hash(m->bundle));
     stats_add(s->back ? STAT_ROLLBACKS : STAT_RELOADS, 1);
     swap_finish(s, true, str_of(text, (size_t)n));
 }
@@ -131,7 +135,8 @@ static void swap_on_deadline(timer *t)
         swap_fail(s, STR("a worker did not prepare the new generation in time"));
         return;
     }
-    LIST_EACH(it, &s->m->crew.workers) {
+    LIST_EACH(it, &s->m->crew.workers)
+    {
         crew_worker *w = list_item(it, crew_worker, node);
         if (w->asked && !w->answered) {
             w->asked = false;
@@ -173,7 +178,8 @@ static int swap_provide(swap *s, char *err, size_t errcap)
         rc = shared_update(&m->shared, &s->sum, swap_send_segment, s, err, errcap);
     }
     if (rc == 0) {
-        rc = ports_open(&m->ports, s->sum.addresses.v, s->sum.backlogs.v, (int)s->sum.addresses.n, err, errcap);
+        rc = ports_open(&m->ports, s->sum.addresses.v, s->sum.backlogs.v, (int)s->sum.addresses.n,
+                        err, errcap);
     }
     return rc;
 }
@@ -223,7 +229,8 @@ static void swap_begin(swap *s, enum swap_mode mode)
     s->mode = mode;
     s->started_ms = clock_ms();
     daemon_notify_reloading();
-    s->validation = validate_start(s->m->l, s->m->recipe, mode == SWAP_CERTS ? s->m->bundle : NULL, swap_on_validated, s);
+    s->validation = validate_start(s->m->l, s->m->recipe, mode == SWAP_CERTS ? s->m->bundle : NULL,
+                                   swap_on_validated, s);
     if (!s->validation) {
         swap_fail(s, STR("cannot start a process to load the configuration"));
     }
@@ -258,7 +265,8 @@ uint64_t swap_reload(swap *s, enum swap_mode mode)
         swap_begin(s, mode);
         return ticket;
     }
-    s->again_mode = queued && s->again_mode < mode ? s->again_mode : mode; /* the one that sees most */
+    s->again_mode =
+        queued && s->again_mode < mode ? s->again_mode : mode; /* the one that sees most */
     s->again = s->state != SWAP_IDLE;
     return s->ticket + 1;
 }
@@ -287,8 +295,8 @@ uint64_t swap_rollback(swap *s, char *err, size_t errcap)
 static void swap_on_failed(swap *s, crew_worker *w, str text)
 {
     if (s->state == SWAP_COMMIT) {
-        log_alert("worker %ld cannot commit generation %llu: %.*s", (long)w->pid, (unsigned long long)s->number,
-                  STR_ARG(text));
+        log_alert("worker %ld cannot commit generation %llu: %.*s", (long)w->pid,
+                  (unsigned long long)s->number, STR_ARG(text));
         crew_condemn(w, "it runs a mixture of generations");
         w->asked = false;
         if (swap_all_answered(s)) {

@@ -1,7 +1,10 @@
-/* swap.h — from one generation to the next without losing a request: validate in a child, prepare in every worker, commit in all or discard in all.
+/* swap.h — from one generation to the next without losing a request: validate in a child, prepare
+ * in every worker, commit in all or discard in all.
  *
- * One swap at a time; a request that comes meanwhile runs one more afterwards. Every phase has a deadline. Until the commit begins nothing has changed and any failure
- * discards; once it has begun the new generation is the committed one, and a worker that does not follow is replaced by one that starts on it. */
+ * One swap at a time; a request that comes meanwhile runs one more afterwards. Every phase has a
+ * deadline. Until the commit begins nothing has changed and any failure discards; once it has begun
+ * the new generation is the committed one, and a worker that does not follow is replaced by one
+ * that starts on it. */
 #ifndef PROC_SWAP_H
 #define PROC_SWAP_H
 
@@ -14,8 +17,9 @@ struct master;
 
 enum swap_state { SWAP_IDLE, SWAP_VALIDATE, SWAP_PREPARE, SWAP_COMMIT };
 
-/* Why: asked for; a file changed (the same content is no swap); a certificate changed (everything else is taken from the running generation, so that a
- * half-edited configuration is not pulled in by a renewal). */
+/* Why: asked for; a file changed (the same content is no swap); a certificate changed (everything
+ * else is taken from the running generation, so that a half-edited configuration is not pulled in
+ * by a renewal). */
 enum swap_mode { SWAP_ALWAYS, SWAP_IF_CHANGED, SWAP_CERTS };
 
 typedef struct swap {
@@ -24,13 +28,13 @@ typedef struct swap {
     validation *validation;
     bundle *next; /* reference */
     uint64_t number;
-    summary sum;  /* of next */
+    summary sum; /* of next */
     priv ids;
-    bool back;             /* to the previous generation */
+    bool back; /* to the previous generation */
     enum swap_mode mode;
     bool again;
     enum swap_mode again_mode;
-    uint64_t ticket;       /* of the swap under way, or of the last one */
+    uint64_t ticket; /* of the swap under way, or of the last one */
     int64_t started_ms;
     struct swap_result {
         uint64_t ticket;
@@ -44,7 +48,8 @@ typedef struct swap {
 void swap_init(swap *s, struct master *m);
 /* Abandons what is under way. `in_child`: the validation belongs to the parent. */
 void swap_fini(swap *s, bool in_child);
-/* Returns the ticket of the swap that will have seen the files as they are now; master_on_swap_done names it. */
+/* Returns the ticket of the swap that will have seen the files as they are now; master_on_swap_done
+ * names it. */
 uint64_t swap_reload(swap *s, enum swap_mode mode);
 /* Back to the previous generation. 0: not possible, with a text in err. */
 uint64_t swap_rollback(swap *s, char *err, size_t errcap);

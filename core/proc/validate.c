@@ -1,4 +1,5 @@
-/* validate.c — see validate.h. Parent and child share a memfd (the bundle) and a pipe (diagnostics; its end says that the child is done). */
+/* validate.c — see validate.h. Parent and child share a memfd (the bundle) and a pipe (diagnostics;
+ * its end says that the child is done). */
 #include "proc/validate.h"
 
 #include "base/check.h"
@@ -38,7 +39,7 @@ struct validation {
 struct validate_recorder {
     bundle_draft *draft;
     const struct script_reader *disk;
-    bundle *base;    /* or NULL */
+    bundle *base; /* or NULL */
     summary base_sum;
     int fd; /* of the diagnostics */
 };
@@ -184,7 +185,8 @@ static NORETURN void validate_child(const recipe *r, bundle *base, int memfd, in
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    struct validate_recorder v = {bundle_draft_new(), &script_reader_disk, base, {.workers = 0}, fd};
+    struct validate_recorder v = {
+        bundle_draft_new(), &script_reader_disk, base, {.workers = 0}, fd};
     REQUIRE(v.draft && (!base || summary_read(base, &v.base_sum) == 0));
     _exit(validate_load(&v, r, memfd, dump));
 }
@@ -206,7 +208,8 @@ static validation *validate_fork(const recipe *r, bundle *base, bool dump)
         free(v);
         return NULL;
     }
-    /* Signals wait until the child has its own handlers: libevent's would write into the master's socket pair. */
+    /* Signals wait until the child has its own handlers: libevent's would write into the master's
+     * socket pair. */
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
@@ -276,10 +279,11 @@ static void validate_finish(validation *v)
         b = bundle_open(v->memfd, err, sizeof err);
         v->memfd = -1;
     } else if (v->late) {
-        snprintf(err, sizeof err, "loading the configuration took longer than %d s\n", VALIDATE_MS / 1000);
+        snprintf(err, sizeof err, "loading the configuration took longer than %d s\n",
+                 VALIDATE_MS / 1000);
     } else if (got == v->pid && WIFSIGNALED(status)) {
-        snprintf(err, sizeof err, "loading the configuration ended with signal %d (%s)\n", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
+        snprintf(err, sizeof err, "loading the configuration ended with signal %d (%s)\n",
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
     }
     validate_note(v, err);
     while (v->n > 0 && v->text[v->n - 1] == '\n') {

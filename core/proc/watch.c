@@ -1,5 +1,6 @@
-/* watch.c — see watch.h. An event counts when it names a file of the bundle, something that a glob of the configuration would take in, or the "..data" link
- * by which mounted secrets are swapped. Anything else in the same folder (a log, an editor's scratch file) does not. */
+/* watch.c — see watch.h. An event counts when it names a file of the bundle, something that a glob
+ * of the configuration would take in, or the "..data" link by which mounted secrets are swapped.
+ * Anything else in the same folder (a log, an editor's scratch file) does not. */
 #include "proc/watch.h"
 
 #include "base/check.h"
@@ -126,11 +127,14 @@ static void watch_add(watch *w, const char *path, unsigned what, bool pattern)
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    int n = slash ? snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path) : snprintf(folder, sizeof folder, ".");
+    int n = slash ? snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path)
+                  : snprintf(folder, sizeof folder, ".");
     if (n < 0 || n >= (int)sizeof folder || !*name) {
         return;
     }
-    int wd = inotify_add_watch(w->fd, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ONLYDIR);
+    int wd = inotify_add_watch(w->fd, folder,
+                               IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
+                                   IN_DELETE | IN_ONLYDIR);
     if (wd < 0) {
         return; /* gone meanwhile, or a pattern in the folder's name */
     }

@@ -1,5 +1,6 @@
-/* watch.h — notices changed files of the configuration (inotify on their folders, so that editors that replace a file are seen too) and says so once
- * things have been quiet for a moment. Certificate files are always watched; the rest with --watch. */
+/* watch.h — notices changed files of the configuration (inotify on their folders, so that editors
+ * that replace a file are seen too) and says so once things have been quiet for a moment.
+ * Certificate files are always watched; the rest with --watch. */
 #ifndef PROC_WATCH_H
 #define PROC_WATCH_H
 

@@ -1,4 +1,5 @@
-/* worker.c — see worker.h. Messages of the master are handled in event callbacks, so a flip happens between two events and never inside a request. */
+/* worker.c — see worker.h. Messages of the master are handled in event callbacks, so a flip happens
+ * between two events and never inside a request. */
 #include "proc/worker.h"
 
 #include "back/group.h"
@@ -41,7 +42,8 @@ static void worker_say(worker *w, enum channel_type type, uint64_t number, const
 {
     channel_msg m = {type, -1, number, 0, str_c(text ? text : "")};
     if (w->channel && channel_send(w->channel, &m) < 0) {
-        log_warn("cannot tell the master: %s of generation %llu", channel_type_name(type), (unsigned long long)number);
+        log_warn("cannot tell the master: %s of generation %llu", channel_type_name(type),
+                 (unsigned long long)number);
     }
 }
 
@@ -87,7 +89,8 @@ static void worker_apply_logs(worker *w, const conf *c)
     }
 }
 
-/* Puts a generation in force. On failure the worker is in an unknown mixture: the master replaces it. */
+/* Puts a generation in force. On failure the worker is in an unknown mixture: the master replaces
+ * it. */
 static int worker_enforce(worker *w, generation *g, char *err, size_t errcap)
 {
     const struct conf_gateway *gw = &g->conf->g;
@@ -102,7 +105,8 @@ static int worker_enforce(worker *w, generation *g, char *err, size_t errcap)
         rc = rc < 0 ? rc : front_commit(w->front, g->plan, fds);
     }
     if (rc == 0) {
-        front_set_limits(w->front, (uint32_t)gw->max_connections, (uint32_t)gw->max_connections_per_address);
+        front_set_limits(w->front, (uint32_t)gw->max_connections,
+                         (uint32_t)gw->max_connections_per_address);
         ports_keep(w->args.ports, addresses, gw->listens.n, false);
     }
     free(fds);
@@ -125,7 +129,8 @@ static void worker_prepare(worker *w, const channel_msg *m)
         w->prepared = generation_new(w->l, w->args.recipe, b, m->generation, err, sizeof err);
         bundle_unref(b);
     }
-    worker_say(w, w->prepared ? CHANNEL_READY : CHANNEL_FAILED, m->generation, w->prepared ? NULL : err);
+    worker_say(w, w->prepared ? CHANNEL_READY : CHANNEL_FAILED, m->generation,
+               w->prepared ? NULL : err);
 }
 
 static void worker_commit(worker *w, uint64_t number)
@@ -267,12 +272,14 @@ static void worker_on_idle(void *arg)
     worker *w = arg;
     struct front_counts n;
     front_count(w->front, &n);
-    board_update(w->slot, w->current ? w->current->number : 0, stats_mine->cells[STAT_REQUESTS], n.connections);
+    board_update(w->slot, w->current ? w->current->number : 0, stats_mine->cells[STAT_REQUESTS],
+                 n.connections);
 }
 
 static void worker_signals(worker *w)
 {
-    /* A ^C at the terminal reaches the whole group, and HUP when it hangs up: the master decides what they mean. */
+    /* A ^C at the terminal reaches the whole group, and HUP when it hangs up: the master decides
+     * what they mean. */
     const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGUSR2, SIGWINCH};
     const int watched[] = {SIGTERM, SIGQUIT, SIGUSR1};
     signal(SIGCHLD, SIG_DFL);
@@ -290,7 +297,8 @@ static void worker_signals(worker *w)
 static int worker_engine(worker *w, const struct conf_gateway *g)
 {
     struct resolver_args rargs = {.servers = g->resolver.p, .ipv4 = true, .ipv6 = true};
-    struct front_args fargs = {w->l, (uint32_t)g->max_connections, (uint32_t)g->max_connections_per_address};
+    struct front_args fargs = {w->l, (uint32_t)g->max_connections,
+                               (uint32_t)g->max_connections_per_address};
     w->resolver = resolver_new(w->l, &rargs);
     w->groups = w->resolver ? group_set_new(w->l, w->resolver) : NULL;
     w->front = w->groups ? front_new(&fargs) : NULL;

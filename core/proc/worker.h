@@ -1,8 +1,9 @@
-/* worker.h — a worker process: a loop, the current generation, the listeners, and the master's voice on a channel. It never reads the configuration
- * from disk and never decides by itself which generation runs.
+/* worker.h — a worker process: a loop, the current generation, the listeners, and the master's
+ * voice on a channel. It never reads the configuration from disk and never decides by itself which
+ * generation runs.
  *
- * Its end: told to quit, it stops accepting and lets what is in flight finish within a grace time; told to end (TERM), it ends at once. A worker whose
- * master has died drains and ends. */
+ * Its end: told to quit, it stops accepting and lets what is in flight finish within a grace time;
+ * told to end (TERM), it ends at once. A worker whose master has died drains and ends. */
 #ifndef PROC_WORKER_H
 #define PROC_WORKER_H
 
@@ -15,12 +16,12 @@ struct worker_args {
     const recipe *recipe;
     bundle *bundle; /* the committed generation */
     uint64_t generation;
-    ports *ports;   /* inherited; the worker's copy from now on */
+    ports *ports; /* inherited; the worker's copy from now on */
     shared *shared;
     priv ids;
     uint32_t slot;
     int channel_fd;
-    int64_t shutdown_ms; /* grace when the master has died */
+    int64_t shutdown_ms;   /* grace when the master has died */
     const char *error_log; /* -e; NULL: none */
 };
 
