@@ -83,10 +83,14 @@ static ssize_t tls_read(stream *s, void *buf, size_t n)
             break;
         }
         total += got;
+        if (!(s->flags & STREAM_READABLE) && !st->early && !SSL_has_pending(st->ssl)) {
+            st->starved = true; /* asking OpenSSL would allocate a read buffer to learn the same */
+            break;
+        }
     }
     int sent = push_wire(st); /* a key update's answer, an alert */
     if (total) {
-        if (total == n || !st->starved) {
+        if (!st->starved) {
             s->flags |= STREAM_BUFFERED; /* more records, or the end */
         }
         return (ssize_t)total;

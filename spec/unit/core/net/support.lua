@@ -194,6 +194,13 @@ function M.stream(sndbuf)
   return s, peer, counter
 end
 
+--- An empty queue; bufq_init is inline and has no symbol.
+function M.queue()
+  local q = keep(ffi.new("bufq"))
+  q.cap = C.BUFQ_FEW
+  return q
+end
+
 --- The unread bytes of a stream.
 function M.input(s)
   if s.in_mem == nil then
