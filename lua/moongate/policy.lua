@@ -59,8 +59,11 @@ function M.policy(def)
     error("mg.policy: expects a table", 2)
   end
   check_fields(def)
+  local new = def.new or function()
+    return def.hooks
+  end
   return {
-    __policy = true, name = def.name, doc = def.doc, on_error = def.on_error or "deny", new = def.new, hooks = def.hooks,
+    __policy = true, name = def.name, doc = def.doc, on_error = def.on_error or "deny", new = new,
     options = def.options or schema.record {}, shared = sizes(def),
   }
 end

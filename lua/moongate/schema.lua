@@ -17,7 +17,7 @@ local M = {}
 ---@field message string
 
 ---@class moongate.Context what a check may know of its surroundings
----@field upstreams table<string, table>|nil  handles by name
+---@field upstream (fun(name: string): table|nil)|nil  finds a handle by name
 ---@field regex (fun(pattern: string): boolean, string|nil)|nil  compiles a pattern: ok, error
 
 ---@class moongate.Type
@@ -317,10 +317,11 @@ function M.upstream()
       return v
     elseif type(v) ~= "string" then
       return nil
-    elseif not context.upstreams then
+    elseif not context.upstream then
       return v
     end
-    return context.upstreams[v], not context.upstreams[v] and "there is no upstream of that name" or nil
+    local handle = context.upstream(v)
+    return handle, not handle and "there is no upstream of that name" or nil
   end)
 end
 
