@@ -165,7 +165,7 @@ function M.find(r)
   return unit.text(rt.c.label)
 end
 
---- What runs before a spec needs a random or a hash.
 C.rand_seed()
+C.log_set_level(M.E.LOG_EMERG_) -- warnings that specs provoke
 
 return M
