@@ -65,6 +65,7 @@ void loop_free(loop *l)
     while (!list_is_empty(&l->ready)) {
         list_remove(l->ready.next);
     }
+    splice_pool_fini(l);
     event_del(&l->tick);
     event_del(&l->turn_end);
     event_base_free(l->base);

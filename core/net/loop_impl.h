@@ -41,6 +41,8 @@ struct loop {
     int64_t tick_at;      /* the wheel tick it is armed for, INT64_MAX when it is not */
     struct event turn_end; /* bounds loop_turn */
     struct wheel wheel;
+    struct splice_pipe *pipes; /* empty ones */
+    int npipes;
 };
 
 static inline void loop_enter(loop *l)
@@ -51,6 +53,7 @@ static inline void loop_enter(loop *l)
     }
 }
 
+void splice_pool_fini(loop *l);
 void wheel_init(struct wheel *w);
 /* Fires what is due. */
 void wheel_run(loop *l);
