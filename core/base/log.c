@@ -64,6 +64,16 @@ int log_reopen(void)
     return out.path ? log_switch(out.path) : 0;
 }
 
+void log_adopt(int fd)
+{
+    if (out.fd != STDERR_FILENO) {
+        close(out.fd);
+    }
+    out.fd = fd;
+    free(out.path);
+    out.path = NULL;
+}
+
 void log_set_level(enum log_level level)
 {
     out.level = level;

@@ -12,6 +12,8 @@ enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_NOTICE_, LOG_WARN_, LOG_ERROR_, LOG_
 /* NULL path: stderr. Returns 0 or ERR_*. The path is kept for log_reopen. */
 MUST_USE int log_open(const char *path, enum log_level level);
 MUST_USE int log_reopen(void);
+/* From now on lines go to this descriptor (takes it), which somebody else opened and will replace: log_reopen leaves it alone. */
+void log_adopt(int fd);
 void log_set_level(enum log_level level);
 enum log_level log_level_now(void);
 /* "debug".."emerg" → level; -1 unknown. */

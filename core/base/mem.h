@@ -8,13 +8,13 @@
 
 #include "base/attr.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct mem {
     uint32_t refs;
     uint32_t klass; /* recycler index, or MEM_EXACT */
     size_t cap;     /* bytes in data[] */
-    struct mem *next_free;
     char data[];
 } mem;
 
@@ -39,8 +39,9 @@ static inline void mem_unref(mem *m)
     }
 }
 
-/* Gives recycled chunks above the watermark back to the system; called in idle time. */
+/* Gives the pages of chunks that were not needed since the last call back to the system; call it about once a second while mem_has_spare(). */
 void mem_trim(void);
+bool mem_has_spare(void);
 /* Bytes in chunks now alive (not recycled). */
 size_t mem_in_use(void);
 

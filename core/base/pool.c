@@ -1,10 +1,11 @@
 /* pool.c — the arena's slow paths.
  *
  * Blocks of the normal size come from and go back to a small per-process recycler, so that a request whose
- * pool is finished at its end costs no malloc. An allocation over half a block gets a block of its own and
+ * pool is finished at its end costs no malloc; blocks that fill a page (POOL_PAGE) lie in regions of their own. An allocation over half a block gets a block of its own and
  * leaves the current one in use. With MG_POOL_SEPARATE every allocation is such a block, nothing is kept. */
 #include "base/pool.h"
 
+#include "base/cells.h"
 #include "base/check.h"
 
 #include <stdarg.h>
@@ -25,6 +26,7 @@ typedef struct pool_cleanup {
 
 enum { SPARE_SIZES = 4, SPARE_MAX = 64 };
 
+#ifndef MG_POOL_SEPARATE
 /* Spare blocks, one list per block size; the sizes are the few constants of the code base. */
 static struct spare {
     size_t size;
@@ -32,7 +34,6 @@ static struct spare {
     pool_block *list;
 } spares[SPARE_SIZES];
 
-#ifndef MG_POOL_SEPARATE
 static struct spare *spare_of(size_t size)
 {
     for (int i = 0; i < SPARE_SIZES; i++) {
@@ -48,8 +49,28 @@ static struct spare *spare_of(size_t size)
 }
 #endif
 
+/* Blocks of POOL_PAGE bytes: the requests'. */
+static cells pages = CELLS(4096);
+
+void pool_trim(void)
+{
+    cells_trim(&pages, SPARE_MAX);
+}
+
+bool pool_has_spare(void)
+{
+    return cells_has_spare(&pages, SPARE_MAX);
+}
+
 static pool_block *block_new(size_t size)
 {
+    if (size == POOL_PAGE) {
+        pool_block *page = cells_take(&pages);
+        if (page) {
+            page->size = size;
+        }
+        return page;
+    }
 #ifndef MG_POOL_SEPARATE
     struct spare *s = spare_of(size);
     if (s && s->list) {
@@ -71,6 +92,10 @@ static pool_block *block_new(size_t size)
 
 static void block_free(const pool *p, pool_block *b)
 {
+    if (b->size == POOL_PAGE) {
+        cells_give(&pages, b);
+        return;
+    }
 #ifndef MG_POOL_SEPARATE
     if (b->size == p->block_size) {
         struct spare *s = spare_of(b->size);

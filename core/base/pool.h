@@ -19,6 +19,9 @@ typedef struct pool {
     uint32_t total;               /* bytes handed out, for limits and metrics */
 } pool;
 
+/* The block size of request pools: with its header a block is one page, from a region of its own. */
+enum { POOL_PAGE = 4096 - 16 };
+
 /* No allocation happens before the first pool_alloc. */
 void pool_init(pool *p, uint32_t block_size);
 /* Runs clean-ups, frees everything but one normal block, ready for use again. */
@@ -36,6 +39,9 @@ char *pool_cstr(pool *p, str s);
 str pool_printf(pool *p, const char *format, ...) PRINTF(2, 3);
 /* Concatenation of `n` parts. */
 str pool_join(pool *p, const str *parts, size_t n);
+/* As mem_trim and mem_has_spare, for spare pages. */
+void pool_trim(void);
+bool pool_has_spare(void);
 void pool_on_fini(pool *p, void (*fn)(void *arg), void *arg);
 
 /* 8-byte aligned, uninitialised. */

@@ -97,8 +97,8 @@ static void look_at(field *it, found *f)
 
 static void walk(headers *h, found *f)
 {
-    const field *end = h->v + h->n;
-    for (field *it = h->v; it < end; it++) {
+    for (uint32_t i = 0; i < h->n; i++) {
+        field *it = &h->v[i];
         if (is_looked_at[it->token] && it->name.n) {
             look_at(it, f);
         }

@@ -534,7 +534,8 @@ int h1_parse_trailers(str in, const h1_limits *lim, headers *h)
     if (rc < 0) {
         return ERR_BAD_TRAILER;
     }
-    for (field *f = h->v + before; f < h->v + h->n; f++) {
+    for (uint32_t i = before; i < h->n; i++) {
+        field *f = &h->v[i];
         if (!may_be_trailer((enum token)f->token)) {
             f->name.n = 0;
             h->live--;

@@ -35,8 +35,8 @@ void h1_write_request_line(fmt *f, str method, str target, int minor)
 
 void h1_write_fields(fmt *f, const headers *h)
 {
-    const field *end = h->v + h->n;
-    for (const field *it = h->v; it < end; it++) {
+    for (uint32_t i = 0; i < h->n; i++) {
+        const field *it = &h->v[i];
         if (it->name.n && !(it->flags & FIELD_DROP)) {
             h1_write_parsed(f, it);
         }
