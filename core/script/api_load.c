@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "conf/build.h"
 #include "script/task.h"
+#include "tls/ctx.h"
 
 typedef int read_fn(void *arg, str key, pool *p, str *out);
 
@@ -118,6 +119,27 @@ static int load_fields(lua_State *L)
     return 1;
 }
 
+/* (cert, key, host?): true; nil and why the pair is no good; false when the certificate is not for the host. */
+static int load_tls_check(lua_State *L)
+{
+    size_t cert_n, key_n, host_n;
+    const char *cert = luaL_checklstring(L, 1, &cert_n);
+    const char *key = luaL_checklstring(L, 2, &key_n);
+    const char *host = luaL_optlstring(L, 3, NULL, &host_n);
+    struct tls_cert_args args = {.cert_pem = str_of(cert, cert_n), .key_pem = str_of(key, key_n)};
+    args.cert_name = luaL_optstring(L, 4, "certificate");
+    args.key_name = luaL_optstring(L, 5, "key");
+    char err[256] = "";
+    int64_t not_after;
+    if (tls_cert_check(&args, err, sizeof err, &not_after) < 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, err);
+        return 2;
+    }
+    lua_pushboolean(L, !host || tls_cert_covers(&args, str_of(host, host_n)));
+    return 1;
+}
+
 static int load_generation(lua_State *L)
 {
     lua_pushnumber(L, (double)vm_of(L)->generation);
@@ -135,6 +157,9 @@ static const struct api_fn rows[] = {
     {"glob", load_glob, API_ANY, "(pattern: string): string[]|nil, string|nil", "paths that match, sorted"},
     {"env", load_env, API_ANY, "(name: string): string|nil", "an environment variable, as it was when the generation was read"},
     {"fields", load_fields, API_ANY, "(): table", "the configuration model, object kind by kind"},
+    {"tls_check", load_tls_check, API_ANY,
+     "(cert: string, key: string, host?: string, cert_name?: string, key_name?: string): boolean|nil, string|nil",
+     "does a pair belong together, and is it for the host? nil and why not, or false"},
     {"generation", load_generation, API_ANY, "(): integer", "number of this generation"},
     {"worker", load_worker, API_ANY, "(): integer", "index of this worker"},
     {NULL, NULL, 0, NULL, NULL},

@@ -177,6 +177,21 @@ local function tls_check()
   return ok and type(core) == "table" and core.tls_check or nil
 end
 
+--- Does the pair belong together, and is it for the hosts? The first is an error; the second may be wanted (tests, a certificate on its
+--- way), so it is a warning.
+local function judge_pair(c, judge, pair, cert, key, names)
+  for _, host in ipairs(names) do
+    local name = host ~= "*" and host:gsub("^%*%.", "any.") or nil
+    local fits, err = judge(cert, key, name, pair.cert, pair.key)
+    if fits == nil then
+      c:report(pair.at, err or ("'%s' and '%s' do not belong together"):format(pair.cert, pair.key))
+      return
+    elseif not fits then
+      c:report(pair.at, ("the certificate '%s' is not for '%s'"):format(pair.cert, host), { level = "warn" })
+    end
+  end
+end
+
 function Build:certs(site, names)
   local c, certs = self.c, {}
   local judge = tls_check()
@@ -186,12 +201,8 @@ function Build:certs(site, names)
       cert, key = c:read_pem(pair, "cert"), c:read_pem(pair, "key")
     end
     if cert and key then
-      for _, host in ipairs(judge and names or {}) do
-        local ok, err = judge(cert, key, host)
-        if not ok then
-          c:report(pair.at, err or ("the certificate does not fit '%s'"):format(host))
-          break
-        end
+      if judge then
+        judge_pair(c, judge, pair, cert, key, names)
       end
       certs[#certs + 1] = { cert_pem = cert, key_pem = key, cert_file = pair.cert, key_file = pair.key }
     end

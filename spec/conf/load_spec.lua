@@ -71,13 +71,20 @@ describe("a site with certificates", function()
 
   it("hears from the core when a pair does not fit", function()
     package.loaded["moongate.core"] = {
-      tls_check = function(_, _, host)
-        return host ~= "b.example.com", "the certificate is for a.example.com, not for " .. host
+      tls_check = function(_, _, host, name)
+        if name:find("bad", 1, true) then
+          return nil, "the key does not belong to the certificate"
+        end
+        return host ~= "b.example.com"
       end,
     }
-    local _, report = load('site { "a.example.com", "b.example.com" } {\n  tls = "live/a", proxy = "127.0.0.1:1" }')
+    local g, fits = load('site { "a.example.com", "b.example.com" } {\n  tls = "live/a", proxy = "127.0.0.1:1" }')
+    local _, report = load('site { "a.example.com" } {\n  tls = "bad", proxy = "127.0.0.1:1" }')
     package.loaded["moongate.core"] = nil
-    assert.is_truthy(report:find("gateway.lua:2:3: error: the certificate is for a.example.com, not for b.example.com", 1, true), report)
+    assert.is_table(g)
+    local warning = "gateway.lua:2:3: warning: the certificate '/etc/gw/live/a/fullchain.pem' is not for 'b.example.com'"
+    assert.is_truthy(fits:find(warning, 1, true), fits)
+    assert.is_truthy(report:find("gateway.lua:2:3: error: the key does not belong to the certificate", 1, true), report)
   end)
 end)
 
