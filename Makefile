@@ -44,11 +44,11 @@ LIBS         = $(PKG_LIBS) -lpthread -ldl -lm
 # tree of its own (-O1, CHECK on). The other flavours are not shipped and use one tree for both.
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # WERROR=1 (set by .ci/run) makes warnings errors; not under sanitizers, which confuse the flow analysis.
-CFLAGS_release  := -O2 -D_FORTIFY_SOURCE=2 $(if $(WERROR),-Werror)
+CFLAGS_release  := -O2 -flto=auto -D_FORTIFY_SOURCE=2 $(if $(WERROR),-Werror)
 CFLAGS_debug    := -O0 -DMG_DEBUG -fPIC
-CFLAGS_asan     := -O1 -DMG_DEBUG -fPIC $(SAN)
-CFLAGS_fuzz     := -O1 -DMG_DEBUG -fPIC $(SAN) -fsanitize=fuzzer-no-link -Wno-gnu-folding-constant
-LDFLAGS_release := -Wl,-z,relro,-z,now
+CFLAGS_asan     := -O1 -DMG_DEBUG -DMG_POOL_SEPARATE -fPIC $(SAN)
+CFLAGS_fuzz     := -O1 -DMG_DEBUG -DMG_POOL_SEPARATE -fPIC $(SAN) -fsanitize=fuzzer-no-link -Wno-gnu-folding-constant
+LDFLAGS_release := -O2 -flto=auto -Wl,-z,relro,-z,now
 LDFLAGS_asan    := $(SAN)
 LDFLAGS_fuzz    := $(SAN)
 ifeq ($(FLAVOUR),release)
@@ -106,7 +106,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 $(BUILD)/tobj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  CC test $<"
-	@$(CC) $(CPPFLAGS_ALL) -DMG_DEBUG $(CFLAGS_ALL) -O1 -fPIC -MMD -MP -c $< -o $@
+	@$(CC) $(CPPFLAGS_ALL) -DMG_DEBUG $(CFLAGS_ALL) -fno-lto -O1 -fPIC -MMD -MP -c $< -o $@
 
 $(BIN): $(OBJ) $(BUILD)/sources
 	@mkdir -p $(@D); echo "  LINK    $@"

@@ -52,10 +52,39 @@ static list files = {&files, &files};
 
 /* ---- files */
 
+/* Descriptors the master gave us before anybody opened their path. */
+typedef struct given {
+    list node;
+    int fd;
+    char path[];
+} given;
+
+static list givens = {&givens, &givens};
+
+/* The one for this path, which is the caller's then; -1: none. */
+static int given_take(const char *path)
+{
+    LIST_EACH(it, &givens)
+    {
+        given *g = list_item(it, given, node);
+        if (strcmp(g->path, path) == 0) {
+            int fd = g->fd;
+            list_remove(&g->node);
+            free(g);
+            return fd;
+        }
+    }
+    return -1;
+}
+
 static int file_fd(const char *path)
 {
     if (strcmp(path, "-") == 0) {
         return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    }
+    int fd = given_take(path);
+    if (fd >= 0) {
+        return fd;
     }
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 }
@@ -411,4 +440,30 @@ void access_log_reopen_all(void)
             log_error("access log %s: cannot reopen: %s; the old file is kept", f->path, strerror(errno));
         }
     }
+}
+
+static void file_switch(logfile *f, int fd)
+{
+    flush(f); /* what was written before belongs to the old file */
+    close(f->fd);
+    f->fd = fd;
+    f->may_block = fd_may_block(fd);
+}
+
+void access_log_adopt(const char *path, int fd)
+{
+    logfile *f = file_find(path);
+    if (f) {
+        file_switch(f, fd);
+        return;
+    }
+    int older = given_take(path);
+    if (older >= 0) {
+        close(older);
+    }
+    given *g = malloc(sizeof *g + strlen(path) + 1);
+    REQUIRE(g != NULL);
+    g->fd = fd;
+    strcpy(g->path, path);
+    list_push_back(&givens, &g->node);
 }

@@ -18,5 +18,7 @@ void access_log_write(access_log *a, struct req *r);
 void access_log_flush_all(void);
 /* USR1. */
 void access_log_reopen_all(void);
+/* A descriptor of `path` that the master opened (with rights this process may not have); takes fd. Used when the path is opened, or at once by the log that has it open. */
+void access_log_adopt(const char *path, int fd);
 
 #endif

@@ -1,6 +1,8 @@
 /* req.c — life of a request object: made (recycled), woken, aborted, let go. The order of its life is steps.c. */
 #include "flow/req.h"
 
+#include "base/cells.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/rand.h"
@@ -9,9 +11,7 @@
 #include "flow/hook.h"
 #include "flow/steps.h"
 
-#include <stdlib.h>
-
-enum { REQ_POOL_BLOCK = 4096, REQ_KEEP_FREE = 256 };
+enum { REQ_KEEP_FREE = 256 };
 
 const struct flow_hooks *flow_hooks;
 
@@ -21,7 +21,8 @@ static struct {
     list spare;
     uint32_t nlive, nspare;
     uint64_t next_id;
-} reqs;
+    cells cells;
+} reqs = {.cells = CELLS((sizeof(req) + 15) / 16 * 16)};
 
 static void on_run(job *j)
 {
@@ -56,11 +57,11 @@ static req *req_alloc(void)
         list_remove(&r->node);
         return r;
     }
-    req *r = malloc(sizeof *r);
+    req *r = cells_take(&reqs.cells);
     if (!r) {
-        abort();
+        fatal("out of memory for a request");
     }
-    pool_init(&r->pool, REQ_POOL_BLOCK);
+    pool_init(&r->pool, POOL_PAGE);
     timer_init(&r->timer, on_deadline);
     timer_init(&r->total, on_total);
     job_init(&r->job, on_run);
@@ -177,7 +178,7 @@ void req_free(req *r)
         timer_stop(&r->timer);
         timer_stop(&r->total);
         pool_fini(&r->pool);
-        free(r);
+        cells_give(&reqs.cells, r);
     }
     plan_unref(p); /* last: may free the generation */
 }

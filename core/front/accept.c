@@ -8,7 +8,23 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DRAIN_IDLE_GRACE_MS = 200 };
+enum { DRAIN_IDLE_GRACE_MS = 200, TIDY_MS = 150 };
+
+/* What a burst left in the recyclers goes back about a second after it was last needed. */
+static void on_tidy(timer *t)
+{
+    (void)t;
+    mem_trim();
+    pool_trim();
+}
+
+static void on_idle(void *arg)
+{
+    front *f = arg;
+    if (!timer_is_set(&f->tidy_timer) && (mem_has_spare() || pool_has_spare())) {
+        timer_set(f->l, &f->tidy_timer, TIDY_MS);
+    }
+}
 
 front *front_new(const struct front_args *a)
 {
@@ -24,6 +40,8 @@ front *front_new(const struct front_args *a)
     list_init(&f->conns);
     timer_init(&f->drain_timer, NULL);
     timer_init(&f->grace_timer, NULL);
+    timer_init(&f->tidy_timer, on_tidy);
+    loop_on_idle(f->l, on_idle, f);
     return f;
 }
 
@@ -57,6 +75,7 @@ void front_free(front *f)
     }
     timer_stop(&f->drain_timer);
     timer_stop(&f->grace_timer);
+    timer_stop(&f->tidy_timer);
     plan_unref(f->plan);
     free(f);
 }

@@ -34,7 +34,7 @@ struct front {
     uint32_t max_connections, max_per_address;
     uint64_t accepted, refused, next_id;
     bool draining;
-    timer drain_timer, grace_timer;
+    timer drain_timer, grace_timer, tidy_timer;
     void (*on_drained)(void *arg);
     void *on_drained_arg;
     map per_address;       /* unused unless max_per_address */
