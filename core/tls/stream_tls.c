@@ -573,23 +573,33 @@ static int step(struct stream_tls *st)
     return sent < 0 ? sent : ERR_AGAIN;
 }
 
+static int advance(stream *s, struct stream_tls *st)
+{
+    switch ((enum tls_phase)st->phase) {
+    case TLS_OPEN:
+        return 0;
+    case TLS_FAILED:
+        return ERR_TLS;
+    case TLS_FIRST:
+    case TLS_HANDSHAKE:
+        break;
+    }
+    int r = s->wire ? tls_bio_flush(st, false) : 0;
+    return r < 0 ? r : step(st);
+}
+
 int stream_tls_handshake(stream *s)
 {
     struct stream_tls *st = s->tls;
     REQUIRE(st != NULL);
-    int r = 0;
-    if (st->phase == TLS_FIRST) {
-        r = judge_first(s, st);
+    int r = st->phase == TLS_FIRST ? judge_first(s, st) : 0;
+    if (r == ERR_PLAIN_ON_TLS) {
+        return r; /* st is gone */
     }
-    if (r == 0 && st->phase == TLS_HANDSHAKE) {
-        r = s->wire ? tls_bio_flush(st, false) : 0;
-        if (r == 0) {
-            r = step(st);
-        }
-    } else if (st->phase == TLS_FAILED) {
-        r = ERR_TLS;
+    if (r == 0) {
+        r = advance(s, st);
     }
-    if (r < 0 && r != ERR_AGAIN && r != ERR_PLAIN_ON_TLS) {
+    if (r < 0 && r != ERR_AGAIN) {
         s->flags |= STREAM_DEAD;
     }
     return r;
