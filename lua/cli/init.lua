@@ -1,8 +1,8 @@
---- The subcommands written in Lua. `main` prints nothing: it returns the exit status and the texts for standard output and standard error,
---- so that specs call it and the C boot prints.
+--- The subcommands written in Lua. `run` prints nothing: it returns the exit status and the texts for standard output and standard
+--- error, so that specs can call it; `main` is what the C boot calls.
 local M = {}
 
---- Subcommands with a module of their own: cli/<name>.lua has main(args) with the same three results.
+--- Subcommands of this folder: cli/<name>.lua has main(args) with the same three results (one that prints by itself returns the status).
 local commands = {
   check = "checks a configuration: check [--json] FILE",
   export = "prints the model of a configuration: export --json FILE",
@@ -40,8 +40,8 @@ end
 
 --- Runs `argv` = { "check", "gateway.lua" }.
 ---@param argv string[]
----@return integer status, string out, string err
-function M.main(argv)
+---@return integer status, string|nil out, string|nil err
+function M.run(argv)
   local name = argv[1]
   if name == nil or name == "help" or name == "--help" or name == "-h" then
     return M.help()
@@ -60,6 +60,16 @@ function M.main(argv)
     args[i - 1] = argv[i]
   end
   return command.main(args)
+end
+
+--- Runs `argv`, prints what comes of it, returns the exit status.
+---@param argv string[]
+---@return integer status
+function M.main(argv)
+  local status, out, err = M.run(argv)
+  io.stdout:write(out or "")
+  io.stderr:write(err or "")
+  return status or 0
 end
 
 return M
