@@ -141,7 +141,11 @@ script *vm_new(const struct script_args *a)
 {
     script *s = script_alloc();
     s->generation = a->generation;
-    s->reader = a->reader ? a->reader : &script_reader_disk;
+    if (a->reader) { /* kept: `require` in a hook reads through it long after the load, when `a` is gone */
+        struct script_reader *own = pool_alloc(&s->pool, sizeof *own);
+        *own = *a->reader;
+        s->reader = own;
+    }
     s->L = luaL_newstate();
     if (!s->L) {
         free(s);
