@@ -36,7 +36,7 @@ const char *channel_type_name(enum channel_type type)
         [CHANNEL_LISTENER] = "listener", [CHANNEL_SEGMENT] = "segment",
         [CHANNEL_PREPARE] = "prepare",   [CHANNEL_COMMIT] = "commit",
         [CHANNEL_DISCARD] = "discard",   [CHANNEL_SETTLE] = "settle",
-        [CHANNEL_QUIT] = "quit",         [CHANNEL_REOPEN] = "reopen",
+        [CHANNEL_QUIT] = "quit",         [CHANNEL_LOG] = "log",
         [CHANNEL_STATUS] = "status",     [CHANNEL_READY] = "ready",
         [CHANNEL_DONE] = "done",         [CHANNEL_FAILED] = "failed",
     };

@@ -19,7 +19,7 @@ enum channel_type {
     CHANNEL_DISCARD,      /* M: generation: forget what was prepared */
     CHANNEL_SETTLE,       /* M: the previous generation is not needed any more */
     CHANNEL_QUIT,         /* M: arg = ms that what is in flight may take */
-    CHANNEL_REOPEN,       /* M: log files */
+    CHANNEL_LOG,          /* M: text = path, fd: a log file, opened (again) by the master */
     CHANNEL_STATUS,       /* M: arg = ticket; W: arg = ticket, fd = memfd with JSON */
     CHANNEL_READY,        /* W: generation prepared (or, at the start, running) */
     CHANNEL_DONE,         /* W: generation committed or rolled back to */

@@ -117,6 +117,7 @@ static NORETURN void crew_child(crew *c, int channel_fd, uint32_t slot)
         .bundle = bundle_ref(m->bundle),
         .generation = m->generation,
         .ports = &m->ports,
+        .logs = &m->logs,
         .shared = &m->shared,
         .ids = m->ids,
         .slot = slot,

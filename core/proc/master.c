@@ -8,6 +8,7 @@
 #include "proc/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,16 +55,50 @@ static void master_fail(master *m, const char *text)
     master_end(m);
 }
 
-void master_give_logs(master *m, const summary *sum, const priv *ids)
+static int master_open_log(master *m, const char *path, char *err, size_t errcap)
 {
-    const char *path = master_error_log(m, sum);
-    if (path) {
-        priv_give_file(ids, path);
+    int rc = logs_open(&m->logs, path);
+    if (rc < 0) {
+        snprintf(err, errcap, "cannot open the log \"%s\": %s", path, strerror(errno));
+    } else if (rc == 1) {
+        channel_msg msg = {CHANNEL_LOG, logs_find(&m->logs, path), 0, 0, str_c(path)};
+        crew_tell(&m->crew, &msg, true);
     }
-    for (uint32_t i = 0; i < sum->access_logs.n; i++) {
-        if (!str_eq(sum->access_logs.v[i], STR("-"))) {
-            priv_give_file(ids, sum->access_logs.v[i].p);
-        }
+    return rc < 0 ? rc : 0;
+}
+
+int master_open_logs(master *m, const summary *sum, char *err, size_t errcap)
+{
+    int rc = master_open_log(m, master_error_log(m, sum), err, errcap);
+    for (uint32_t i = 0; i < sum->access_logs.n && rc == 0; i++) {
+        rc = master_open_log(m, sum->access_logs.v[i].p, err, errcap);
+    }
+    return rc;
+}
+
+void master_keep_logs(master *m)
+{
+    uint32_t n = m->sum.access_logs.n;
+    const char **paths = calloc(n + 1, sizeof *paths);
+    REQUIRE(paths);
+    for (uint32_t i = 0; i < n; i++) {
+        paths[i] = m->sum.access_logs.v[i].p;
+    }
+    paths[n] = master_error_log(m, &m->sum);
+    logs_keep(&m->logs, paths, (int)n + 1);
+    free(paths);
+}
+
+/* The master's own lines go to the error log of the committed configuration. */
+static void master_use_log(master *m)
+{
+    int fd = logs_find(&m->logs, master_error_log(m, &m->sum));
+    int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (own >= 0) {
+        log_adopt(own);
+        log_set_level((enum log_level)m->sum.error_level);
+    } else if (log_open(NULL, (enum log_level)m->sum.error_level) < 0) {
+        log_error("cannot log to stderr");
     }
 }
 
@@ -135,13 +170,14 @@ void master_end(master *m)
 
 void master_reopen(master *m)
 {
-    log_notice("reopening logs");
-    master_give_logs(m, &m->sum, &m->ids);
-    if (log_reopen() < 0) {
-        log_error("cannot reopen the error log");
+    logs_reopen(&m->logs);
+    master_use_log(m);
+    log_notice("logs reopened");
+    for (uint32_t i = 0; i < m->logs.all.n; i++) {
+        const logs_file *f = &m->logs.all.v[i];
+        channel_msg msg = {CHANNEL_LOG, f->fd, 0, 0, str_c(f->path)};
+        crew_tell(&m->crew, &msg, true);
     }
-    channel_msg msg = {CHANNEL_REOPEN, -1, 0, 0, STR_EMPTY};
-    crew_tell(&m->crew, &msg, true);
 }
 
 static void master_on_watch(void *arg, unsigned what)
@@ -334,9 +370,8 @@ void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum,
 /* What a committed generation changes in the master itself. */
 static void master_apply_generation(master *m)
 {
-    if (log_open(master_error_log(m, &m->sum), (enum log_level)m->sum.error_level) < 0) {
-        log_error("cannot open the error log");
-    }
+    master_keep_logs(m);
+    master_use_log(m);
     master_log_ports(m, true);
     ports_keep(&m->ports, m->sum.addresses.v, (int)m->sum.addresses.n, true);
     master_write_pid(m);
@@ -387,12 +422,11 @@ static int master_open(master *m, char *err, size_t errcap)
     if (rc < 0) {
         return rc;
     }
-    master_give_logs(m, sum, &m->ids);
-    if (log_open(master_error_log(m, sum), (enum log_level)sum->error_level) < 0) {
-        snprintf(err, errcap, "cannot open the error log \"%s\": %s", master_error_log(m, sum),
-                 strerror(errno));
-        return ERR_CONF;
+    rc = master_open_logs(m, sum, err, errcap);
+    if (rc < 0) {
+        return rc;
     }
+    master_use_log(m);
     rc = ports_open(&m->ports, sum->addresses.v, sum->backlogs.v, (int)sum->addresses.n, err,
                     errcap);
     if (rc < 0) {
@@ -419,6 +453,7 @@ static void master_init(master *m, const recipe *r, const struct master_options 
     m->l = loop_new();
     REQUIRE(m->l);
     ports_init(&m->ports);
+    logs_init(&m->logs);
     crew_init(&m->crew, m);
     swap_init(&m->swap, m);
     timer_init(&m->tickets, master_on_tickets);
@@ -433,6 +468,7 @@ static void master_fini(master *m)
     swap_fini(&m->swap, false);
     crew_fini(&m->crew);
     ports_fini(&m->ports, true);
+    logs_fini(&m->logs);
     if (m->pid_file) {
         daemon_pid_remove(m->pid_file);
         free(m->pid_file);

@@ -13,6 +13,7 @@
 #include "net/signal.h"
 #include "proc/admin.h"
 #include "proc/crew.h"
+#include "proc/logs.h"
 #include "proc/ports.h"
 #include "proc/recipe.h"
 #include "proc/shared.h"
@@ -47,6 +48,7 @@ typedef struct master {
     priv ids;
     char *pid_file; /* written; owned */
     ports ports;
+    logs logs;
     shared shared;
     crew crew;
     swap swap;
@@ -76,8 +78,10 @@ void master_on_swap_done(master *m); /* swap.last says how */
 /* The commit begins: `b` and `sum` become the master's (sum is emptied). */
 void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum, const priv *ids,
                             bool back);
-/* Log files exist and belong to the workers' user. */
-void master_give_logs(master *m, const summary *sum, const priv *ids);
+/* Opens the log files of a configuration and sends new ones to the workers. 0, or ERR_* with a text in err. */
+int master_open_logs(master *m, const summary *sum, char *err, size_t errcap);
+/* Closes those that the committed configuration does not name. */
+void master_keep_logs(master *m);
 void master_log_lines(enum log_level level, str text);
 
 #endif

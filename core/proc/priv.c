@@ -6,12 +6,10 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static int priv_find_user(const char *name, priv *out, char *err, size_t errcap)
@@ -85,20 +83,4 @@ int priv_drop(const priv *p)
         return priv_failed("no_new_privs");
     }
     return 0;
-}
-
-void priv_give_file(const priv *p, const char *path)
-{
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
-    struct stat st;
-    if (fd < 0) {
-        log_warn("cannot open \"%s\": errno %d", path, errno);
-        return;
-    }
-    /* Only a regular file: /dev/stderr and pipes belong to who made them. */
-    if (p->change && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid != p->uid &&
-        fchown(fd, p->uid, (gid_t)-1) < 0) {
-        log_warn("cannot give \"%s\" to user %s: errno %d", path, p->user, errno);
-    }
-    close(fd);
 }

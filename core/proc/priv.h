@@ -20,8 +20,5 @@ MUST_USE int priv_resolve(str user, str group, priv *out, char *err, size_t errc
 bool priv_eq(const priv *a, const priv *b);
 /* In the worker: groups, gid, uid; then no new privileges. 0 or ERR_IO (logged). */
 MUST_USE int priv_drop(const priv *p);
-/* Makes a file that workers write (a log) exist and theirs; a problem is a warning. Master, as
- * root. */
-void priv_give_file(const priv *p, const char *path);
 
 #endif

@@ -61,6 +61,7 @@ static void swap_fail(swap *s, str text)
         channel_msg msg = {CHANNEL_DISCARD, -1, s->number, 0, STR_EMPTY};
         crew_tell(&m->crew, &msg, true);
         ports_drop_fresh(&m->ports);
+        master_keep_logs(m);
     }
     stats_add(STAT_RELOADS_FAILED, 1);
     master_log_lines(LOG_ERROR_, text);
@@ -178,6 +179,9 @@ static int swap_provide(swap *s, char *err, size_t errcap)
         rc = shared_update(&m->shared, &s->sum, swap_send_segment, s, err, errcap);
     }
     if (rc == 0) {
+        rc = master_open_logs(m, &s->sum, err, errcap);
+    }
+    if (rc == 0) {
         rc = ports_open(&m->ports, s->sum.addresses.v, s->sum.backlogs.v, (int)s->sum.addresses.n,
                         err, errcap);
     }
@@ -194,7 +198,6 @@ static void swap_prepare(swap *s)
         swap_fail(s, str_c(err));
         return;
     }
-    master_give_logs(m, &s->sum, &s->ids);
     swap_send_ports(s);
     swap_ask_all(s, CHANNEL_PREPARE);
     if (swap_all_answered(s)) {

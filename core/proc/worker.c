@@ -81,12 +81,51 @@ static bool worker_collect_ports(worker *w, const conf *c, int *fds, str *addres
     return true;
 }
 
-static void worker_apply_logs(worker *w, const conf *c)
+static int worker_dup_log(const worker *w, const char *path)
 {
-    const char *path = c->g.error_log.p ? c->g.error_log.p : w->args.error_log;
-    if (log_open(path, (enum log_level)c->g.error_level) < 0) {
-        log_warn("cannot open the error log \"%s\"", path ? path : "stderr");
+    int fd = logs_find(w->args.logs, path);
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Gives the master's descriptors of access logs to those who will open, or have open, the paths. */
+static void worker_use_access_logs(worker *w, const conf *c)
+{
+    for (int i = 0; i < c->g.logs.n; i++) {
+        int fd = worker_dup_log(w, c->g.logs.v[i].path.p);
+        if (fd >= 0) {
+            access_log_adopt(c->g.logs.v[i].path.p, fd);
+        }
     }
+}
+
+static const char *worker_error_log(const worker *w, const conf *c)
+{
+    return c->g.error_log.p ? c->g.error_log.p : w->args.error_log;
+}
+
+static void worker_use_error_log(worker *w, const conf *c)
+{
+    int fd = worker_dup_log(w, worker_error_log(w, c));
+    if (fd >= 0) {
+        log_adopt(fd);
+        log_set_level((enum log_level)c->g.error_level);
+    } else if (log_open(NULL, (enum log_level)c->g.error_level) < 0) {
+        log_warn("cannot log to stderr");
+    }
+}
+
+/* What only older generations wrote to is closed here; they go on with what they have open. */
+static void worker_keep_logs(worker *w, const conf *c)
+{
+    int n = c->g.logs.n;
+    const char **paths = calloc((size_t)n + 1, sizeof *paths);
+    REQUIRE(paths);
+    for (int i = 0; i < n; i++) {
+        paths[i] = c->g.logs.v[i].path.p;
+    }
+    paths[n] = worker_error_log(w, c);
+    logs_keep(w->args.logs, paths, n + 1);
+    free(paths);
 }
 
 /* Puts a generation in force. On failure the worker is in an unknown mixture: the master replaces
@@ -101,6 +140,7 @@ static int worker_enforce(worker *w, generation *g, char *err, size_t errcap)
     int rc = ERR_CONF;
     snprintf(err, errcap, "a listening socket is missing");
     if (worker_collect_ports(w, g->conf, fds, addresses)) {
+        worker_use_access_logs(w, g->conf);
         rc = generation_commit(g, w->groups, err, errcap);
         rc = rc < 0 ? rc : front_commit(w->front, g->plan, fds);
     }
@@ -108,6 +148,8 @@ static int worker_enforce(worker *w, generation *g, char *err, size_t errcap)
         front_set_limits(w->front, (uint32_t)gw->max_connections,
                          (uint32_t)gw->max_connections_per_address);
         ports_keep(w->args.ports, addresses, gw->listens.n, false);
+        worker_use_error_log(w, g->conf);
+        worker_keep_logs(w, g->conf);
     }
     free(fds);
     free(addresses);
@@ -146,7 +188,6 @@ static void worker_commit(worker *w, uint64_t number)
         worker_say(w, CHANNEL_FAILED, number, err);
         return;
     }
-    worker_apply_logs(w, next->conf);
     generation *old = w->current;
     w->current = next;
     if (back) {
@@ -167,6 +208,16 @@ static void worker_discard(worker *w, uint64_t number)
         generation_release(w->prepared);
         w->prepared = NULL;
     }
+    /* sockets and logs that came with it */
+    const conf *c = w->current->conf;
+    str *addresses = calloc((size_t)c->g.listens.n + 1, sizeof *addresses);
+    REQUIRE(addresses);
+    for (int i = 0; i < c->g.listens.n; i++) {
+        addresses[i] = c->g.listens.v[i].address;
+    }
+    ports_keep(w->args.ports, addresses, c->g.listens.n, false);
+    worker_keep_logs(w, c);
+    free(addresses);
 }
 
 static void worker_adopt_segment(const channel_msg *m)
@@ -190,12 +241,12 @@ static void worker_status(worker *w, int64_t ticket)
     }
 }
 
-static void worker_reopen(worker *w)
+static void worker_adopt_log(worker *w, const channel_msg *m)
 {
-    (void)w;
-    access_log_reopen_all();
-    if (log_reopen() < 0) {
-        log_warn("cannot reopen the error log");
+    logs_adopt(w->args.logs, m->text, m->fd);
+    if (w->current) { /* a rotation: what is open goes on in the new file */
+        worker_use_access_logs(w, w->current->conf);
+        worker_use_error_log(w, w->current->conf);
     }
 }
 
@@ -229,8 +280,9 @@ static void worker_on_msg(void *arg, const channel_msg *m)
     case CHANNEL_QUIT:
         worker_drain(w, m->arg);
         break;
-    case CHANNEL_REOPEN:
-        worker_reopen(w);
+    case CHANNEL_LOG:
+        worker_adopt_log(w, m);
+        takes_fd = true;
         break;
     case CHANNEL_STATUS:
         worker_status(w, m->arg);
@@ -262,8 +314,6 @@ static void worker_on_signal(int signum, void *arg)
         loop_stop(w->l);
     } else if (signum == SIGQUIT) {
         worker_drain(w, w->args.shutdown_ms);
-    } else if (signum == SIGUSR1) {
-        worker_reopen(w);
     }
 }
 
@@ -280,8 +330,8 @@ static void worker_signals(worker *w)
 {
     /* A ^C at the terminal reaches the whole group, and HUP when it hangs up: the master decides
      * what they mean. */
-    const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGUSR2, SIGWINCH};
-    const int watched[] = {SIGTERM, SIGQUIT, SIGUSR1};
+    const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGUSR1, SIGUSR2, SIGWINCH};
+    const int watched[] = {SIGTERM, SIGQUIT};
     signal(SIGCHLD, SIG_DFL);
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++) {
         signal(ignored[i], SIG_IGN);
@@ -318,7 +368,6 @@ static int worker_start(worker *w, char *err, size_t errcap)
     if (!w->current) {
         return ERR_CONF;
     }
-    worker_apply_logs(w, w->current->conf);
     if (worker_engine(w, &w->current->conf->g) < 0) {
         return ERR_MEM;
     }

@@ -7,6 +7,7 @@
 #ifndef PROC_WORKER_H
 #define PROC_WORKER_H
 
+#include "proc/logs.h"
 #include "proc/ports.h"
 #include "proc/priv.h"
 #include "proc/recipe.h"
@@ -17,6 +18,7 @@ struct worker_args {
     bundle *bundle; /* the committed generation */
     uint64_t generation;
     ports *ports; /* inherited; the worker's copy from now on */
+    logs *logs;   /* likewise */
     shared *shared;
     priv ids;
     uint32_t slot;
