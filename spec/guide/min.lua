@@ -21,7 +21,8 @@ site "app.example.com" {
   proxy = "http://127.0.0.1:{{A}}",
 }
 
-site "app.example.com" {
+-- "*": a request of HTTP/1.0 may come without Host, and is redirected too
+site { "app.example.com", "*" } {
   listen = "127.0.0.1:{{HTTP}}",
   redirect = { to = "https://$host$request_uri", status = 301 },
 }
