@@ -352,19 +352,40 @@ plan *plan_new(conf *c, uint64_t generation, char *err, size_t errcap)
     return p;
 }
 
-static void detach(plan *p)
+static void release(const plan *p, group **groups, struct access_log **logs)
 {
     for (int i = 0; i < p->conf->g.upstreams.n; i++) {
-        if (p->groups[i]) {
-            group_unref(p->groups[i]);
-            p->groups[i] = NULL;
+        if (groups[i]) {
+            group_unref(groups[i]);
+            groups[i] = NULL;
         }
     }
     for (int i = 0; i < p->conf->g.logs.n; i++) {
-        if (p->logs[i]) {
-            access_log_close(p->logs[i]);
-            p->logs[i] = NULL;
+        if (logs[i]) {
+            access_log_close(logs[i]);
+            logs[i] = NULL;
         }
+    }
+}
+
+static void detach(plan *p)
+{
+    release(p, p->groups, p->logs);
+}
+
+/* Attached before (a rollback): the references of then, to be released once the new ones are there. They live in the pool: a few pointers per rollback. */
+static void set_aside(plan *p, group ***groups, struct access_log ***logs)
+{
+    size_t ngroups = (size_t)p->conf->g.upstreams.n, nlogs = (size_t)p->conf->g.logs.n;
+    *groups = pool_zalloc(&p->pool, (ngroups + 1) * sizeof **groups);
+    *logs = pool_zalloc(&p->pool, (nlogs + 1) * sizeof **logs);
+    if (ngroups) {
+        memcpy(*groups, p->groups, ngroups * sizeof **groups);
+        memset(p->groups, 0, ngroups * sizeof **groups);
+    }
+    if (nlogs) {
+        memcpy(*logs, p->logs, nlogs * sizeof **logs);
+        memset(p->logs, 0, nlogs * sizeof **logs);
     }
 }
 
@@ -382,9 +403,13 @@ static int open_logs(plan *p, loop *l, char *err, size_t errcap)
 
 int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
 {
+    group **old_groups;
+    struct access_log **old_logs;
+    set_aside(p, &old_groups, &old_logs);
     /* logs first: what can fail must not have touched the running groups */
     int rc = open_logs(p, group_set_loop(groups), err, errcap);
     rc = rc ? rc : group_set_apply(groups, p->conf, p->groups, err, errcap);
+    release(p, old_groups, old_logs);
     if (rc < 0) {
         detach(p);
         return rc;
