@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "tls/cert.h"
 #include "tls/ctx_impl.h"
+#include "tls/sni.h"
 #include "tls/stream_tls_impl.h"
 #include "tls/tickets.h"
 
@@ -232,7 +233,7 @@ static int set_server(tls_server *t, const struct tls_server_args *a, char *err,
     } else {
         SSL_CTX_set_options(t->ssl, SSL_OP_NO_TICKET);
     }
-    stream_tls_server_callbacks(t->ssl, t);
+    tls_sni_use(t->ssl, t);
     return set_client_auth(t, a, err, errcap);
 }
 

@@ -36,7 +36,6 @@ struct stream_tls {
     const char *error;    /* static text */
 };
 
-void stream_tls_server_callbacks(SSL_CTX *ssl, tls_server *t);
 void stream_tls_client_callbacks(SSL_CTX *ssl);
 
 /* bio.c: OpenSSL's view of the stream. */
