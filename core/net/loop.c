@@ -10,8 +10,8 @@
 
 #include <stdlib.h>
 
-/* Jobs that keep waking each other may not starve the sockets: past this many the rest waits for the next turn, which then only polls. */
-enum { DRAIN_MAX = 4096 };
+/* Jobs that keep waking each other may not starve the sockets: past this many the rest waits for the next event or turn, which then only polls. */
+enum { DRAIN_MAX = 64 };
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {

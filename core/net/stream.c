@@ -14,7 +14,9 @@ enum {
     IN_KLASS_FIRST = MEM_16K,
     IN_ROOM_MIN = 2048,        /* less than this behind the unread bytes: go on in another chunk */
     IN_GROW_READ = 8192,       /* a read this large that filled its room asks for larger chunks */
-    FILE_COPY = 64 * 1024,     /* file bytes read at once for ops without send_file */
+    IN_FIRST = 16 * 1024 - (int)sizeof(mem),
+    FILE_COPY = 48 * 1024,     /* file bytes read at once for ops without send_file; what TLS takes in one call */
+    FLUSH_TURN = 1024 * 1024,  /* after so much the other streams have their turn */
 };
 
 /* A reset after the end was read comes as a plain read edge; only the socket knows. Rare, so a call is fine here. */
@@ -158,7 +160,7 @@ static int renew_in(stream *s)
     if (unread == 0) {
         m = mem_new(s->in_klass);
     } else {
-        m = mem_try_new(unread * 2 > FILE_COPY / 4 ? unread * 2 : FILE_COPY / 4 - sizeof(mem));
+        m = mem_try_new(unread * 2 > IN_FIRST ? unread * 2 : IN_FIRST);
         if (!m) {
             return ERR_MEM;
         }
@@ -304,7 +306,7 @@ static int gather(const bufq *q, struct iovec *v, bool *more)
 static ssize_t copy_file(stream *s, const slice *f, bool more)
 {
     mem *m = mem_new(MEM_64K);
-    size_t n = f->n < m->cap ? f->n : m->cap;
+    size_t n = f->n < FILE_COPY ? f->n : FILE_COPY;
     ssize_t r = pread(f->file->fd, m->data, n, f->off);
     if (r > 0) {
         struct iovec v = {.iov_base = m->data, .iov_len = (size_t)r};
@@ -321,7 +323,10 @@ static ssize_t flush_file(stream *s)
     const slice *f = bufq_at(&s->out, 0);
     int64_t off = f->off;
     bool more = s->out.n > 1;
-    return s->ops->send_file ? s->ops->send_file(s, f->file->fd, &off, f->n, more) : copy_file(s, f, more);
+    if (!s->ops->send_file) {
+        return copy_file(s, f, more);
+    }
+    return s->ops->send_file(s, f->file->fd, &off, f->n < FLUSH_TURN ? f->n : FLUSH_TURN, more);
 }
 
 int stream_flush(stream *s)
@@ -329,8 +334,12 @@ int stream_flush(stream *s)
     if (s->flags & STREAM_DEAD) {
         return ERR_RESET;
     }
-    while (s->out.n) {
+    for (size_t done = 0; s->out.n;) {
         if (!(s->flags & STREAM_WRITABLE)) {
+            return ERR_AGAIN;
+        }
+        if (done >= FLUSH_TURN) {
+            stream_want_write(s);
             return ERR_AGAIN;
         }
         struct iovec v[FLUSH_IOV];
@@ -340,6 +349,7 @@ int stream_flush(stream *s)
         if (r < 0) {
             return r == ERR_AGAIN ? ERR_AGAIN : fail(s, (int)r);
         }
+        done += (size_t)r;
         s->bytes_out += (uint64_t)r;
         bufq_drop(&s->out, (size_t)r);
     }

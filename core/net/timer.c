@@ -52,8 +52,9 @@ static void wheel_link(struct wheel *w, timer *t)
     size_t i = (size_t)at & (WHEEL_SLOTS - 1);
     list_push_back(&w->slot[level][i], &t->node);
     w->used[level][i / 64] |= (uint64_t)1 << (i % 64);
+    /* the first deadline that belongs in this slot: a later one need not move the timer, whatever the slot's rounding */
+    t->linked_ms = ((at - 1) << (WHEEL_SHIFT * level)) * WHEEL_TICK_MS + 1;
     at <<= WHEEL_SHIFT * level;
-    t->linked_ms = at * WHEEL_TICK_MS;
     if (at < w->next) {
         w->next = at;
     }

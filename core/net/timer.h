@@ -11,7 +11,7 @@
 typedef struct timer {
     list node;
     int64_t deadline_ms; /* 0: not set */
-    int64_t linked_ms;   /* the deadline it is linked under */
+    int64_t linked_ms;   /* the earliest deadline of the slot it is linked in */
     void (*on_expire)(struct timer *t); /* runs like an event callback: mark work runnable, no more */
 } timer;
 

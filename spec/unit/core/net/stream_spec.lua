@@ -332,6 +332,35 @@ describe("net/stream writing", function()
     C.stream_close(s)
   end)
 
+  it("lets others have a turn during a long flush, and is woken to go on", function()
+    local name = os.tmpname()
+    local f = assert(io.open(name, "w"))
+    f:write(("x"):rep(3 * 1048576))
+    f:close()
+    local ref = C.fileref_new(ffi.C.open(name, 0))
+    os.remove(name)
+    local s, peer, job = net.stream()
+    local q = net.queue()
+    C.bufq_push_file(q, ref, 0, 3 * 1048576)
+    C.fileref_unref(ref)
+    C.stream_push(s, q)
+    assert.equal(E.ERR_AGAIN, C.stream_flush(s))
+    assert.is_true(tonumber(s.bytes_out) <= 1048576)
+    local got, seen, r = 0, 0, nil
+    net.wait("the file", function()
+      local part = peer:recv(1048576, 0)
+      got = got + #(part or "")
+      if job.n > seen then
+        seen = job.n
+        r = C.stream_flush(s)
+      end
+      return got == 3 * 1048576
+    end)
+    assert.equal(0, r)
+    C.bufq_reset(q)
+    C.stream_close(s)
+  end)
+
   it("fails when a file is shorter than promised", function()
     local ref = C.fileref_new(ffi.C.open("/dev/null", 0))
     local s = net.stream()
