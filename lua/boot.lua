@@ -3,6 +3,8 @@
 local core = require "moongate.core"
 local conf = require "conf"
 local policy = require "policy"
+-- Hooks ask for it when they first run; what is not read now is not part of the generation.
+require "moongate"
 
 local M = {}
 

@@ -16,7 +16,7 @@ static int through(lua_State *L, read_fn *fn)
     pool scratch;
     pool_init(&scratch, 4096);
     str out = {NULL, 0};
-    int rc = fn(s->reader->arg, str_of(key, n), &scratch, &out);
+    int rc = fn(s->reader.arg, str_of(key, n), &scratch, &out);
     int pushed = 1;
     if (rc == 0) {
         vm_push(L, out);
@@ -31,17 +31,17 @@ static int through(lua_State *L, read_fn *fn)
 
 static int load_read(lua_State *L)
 {
-    return through(L, vm_of(L)->reader->read);
+    return through(L, vm_of(L)->reader.read);
 }
 
 static int load_env(lua_State *L)
 {
-    return through(L, vm_of(L)->reader->env);
+    return through(L, vm_of(L)->reader.env);
 }
 
 static int load_glob(lua_State *L)
 {
-    int n = through(L, vm_of(L)->reader->glob);
+    int n = through(L, vm_of(L)->reader.glob);
     if (n == 2) {
         return n;
     }

@@ -40,7 +40,10 @@ static void on_profile(void *data, lua_State *L, int samples, int vmstate)
 
 static void kill_run(lua_State *L, lua_Debug *ar)
 {
-    (void)ar;
+    const char *where = lua_getinfo(L, "Sl", ar) && ar->currentline > 0 ? ar->short_src : NULL;
+    if (where) {
+        luaL_error(L, "%s:%d: stopped: used more CPU time than a hook may", where, ar->currentline);
+    }
     luaL_error(L, "stopped: used more CPU time than a hook may");
 }
 

@@ -36,10 +36,10 @@ static void emit_to_log(void *arg, const struct script_diag *d)
 
 static const struct script_diag_sink log_sink = {emit_to_log, NULL};
 
-static void emit_text(const struct script_diag_sink *sink, str text)
+static void emit_text(const struct script_diag_sink *to, str text)
 {
     struct script_diag d = {.is_error = true, .message = text, .text = text};
-    sink->emit(sink->arg, &d);
+    to->emit(to->arg, &d);
 }
 
 static str item(lua_State *L, int table, int i)
@@ -58,7 +58,7 @@ static int int_item(lua_State *L, int table, int i)
     return n;
 }
 
-static void emit_all(lua_State *L, int diags, const struct script_diag_sink *sink)
+static void emit_all(lua_State *L, int diags, const struct script_diag_sink *to)
 {
     int n = (int)lua_objlen(L, diags);
     for (int i = 1; i <= n; i++) {
@@ -72,12 +72,12 @@ static void emit_all(lua_State *L, int diags, const struct script_diag_sink *sin
         out.column = int_item(L, d, 4);
         out.message = item(L, d, 5);
         out.text = item(L, d, 6);
-        sink->emit(sink->arg, &out);
+        to->emit(to->arg, &out);
         lua_pop(L, 1);
     }
 }
 
-static void push_texts(lua_State *L, const char *const *texts, int n, const char *field)
+static void push_texts(lua_State *L, const char *const *texts, int n, const char *key)
 {
     if (!n) {
         return;
@@ -87,7 +87,7 @@ static void push_texts(lua_State *L, const char *const *texts, int n, const char
         lua_pushstring(L, texts[i]);
         lua_rawseti(L, -2, i + 1);
     }
-    lua_setfield(L, -2, field);
+    lua_setfield(L, -2, key);
 }
 
 /* require("boot").load(args): diagnostics, model, hooks, inits, sources. */
@@ -131,13 +131,13 @@ static void take_entry(script *s, lua_State *L, hook_entry *e)
     lua_settop(L, t);
 }
 
-static void take_list(script *s, lua_State *L, hook_list *list)
+static void take_list(script *s, lua_State *L, hook_list *out)
 {
-    list->n = (int)lua_objlen(L, -1);
-    list->v = pool_zalloc(&s->pool, (size_t)(list->n ? list->n : 1) * sizeof *list->v);
-    for (int i = 0; i < list->n; i++) {
+    out->n = (int)lua_objlen(L, -1);
+    out->v = pool_zalloc(&s->pool, (size_t)(out->n ? out->n : 1) * sizeof *out->v);
+    for (int i = 0; i < out->n; i++) {
         lua_rawgeti(L, -1, i + 1);
-        take_entry(s, L, &list->v[i]);
+        take_entry(s, L, &out->v[i]);
         lua_pop(L, 1);
     }
 }
@@ -187,17 +187,17 @@ static void take_sources(script *s, lua_State *L, int idx)
 
 enum { AT_DIAGS = 1, AT_MODEL, AT_HOOKS, AT_INITS, AT_SOURCES };
 
-static conf *take_all(script *s, const struct script_diag_sink *sink)
+static conf *take_all(script *s, const struct script_diag_sink *to)
 {
     lua_State *L = s->L;
     char err[512];
-    emit_all(L, AT_DIAGS, sink);
+    emit_all(L, AT_DIAGS, to);
     if (!lua_istable(L, AT_MODEL)) {
         return NULL;
     }
     conf *c = api_conf_build(L, AT_MODEL, err, sizeof err);
     if (!c) {
-        emit_text(sink, str_c(err));
+        emit_text(to, str_c(err));
         return NULL;
     }
     take_hooks(s, L, AT_HOOKS);
@@ -216,13 +216,13 @@ static int boot_error(lua_State *L)
     return 1;
 }
 
-script *script_load(const struct script_args *a, conf **out, const struct script_diag_sink *sink)
+script *script_load(const struct script_args *a, conf **out, const struct script_diag_sink *to)
 {
     *out = NULL;
-    sink = sink ? sink : &log_sink;
+    to = to ? to : &log_sink;
     script *s = vm_new(a);
     if (!s) {
-        emit_text(sink, STR("cannot make a Lua state: out of memory"));
+        emit_text(to, STR("cannot make a Lua state: out of memory"));
         return NULL;
     }
     lua_State *L = s->L;
@@ -235,10 +235,10 @@ script *script_load(const struct script_args *a, conf **out, const struct script
     s->mem.limited = false;
     if (rc != 0) {
         str text = vm_str(L, -1);
-        emit_text(sink, text.p ? text : STR("loading failed: the error is not a string"));
+        emit_text(to, text.p ? text : STR("loading failed: the error is not a string"));
     } else {
         lua_remove(L, 1);
-        *out = take_all(s, sink);
+        *out = take_all(s, to);
     }
     lua_settop(L, 0);
     if (!*out) {

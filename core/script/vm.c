@@ -46,7 +46,7 @@ static int searcher(lua_State *L)
         lua_pushlstring(L, one.p, one.n);
         const char *path = luaL_gsub(L, lua_tostring(L, -1), "?", file);
         str bytes;
-        if (s->reader->read(s->reader->arg, str_c(path), &scratch, &bytes) == 0) {
+        if (s->reader.read(s->reader.arg, str_c(path), &scratch, &bytes) == 0) {
             lua_pushfstring(L, "@%s", path);
             found = luaL_loadbuffer(L, bytes.p, bytes.n, lua_tostring(L, -1)) == 0 ? 1 : -1;
         }
@@ -131,7 +131,7 @@ static script *script_alloc(void)
     list_init(&s->spare);
     list_init(&s->busy);
     map_init(&s->dicts);
-    s->reader = &script_reader_disk;
+    s->reader = script_reader_disk;
     s->cpu_ms = 500;
     token_setup();
     return s;
@@ -141,10 +141,8 @@ script *vm_new(const struct script_args *a)
 {
     script *s = script_alloc();
     s->generation = a->generation;
-    if (a->reader) { /* kept: `require` in a hook reads through it long after the load, when `a` is gone */
-        struct script_reader *own = pool_alloc(&s->pool, sizeof *own);
-        *own = *a->reader;
-        s->reader = own;
+    if (a->reader) {
+        s->reader = *a->reader; /* `require` in a hook reads through it long after the load, when `a` is gone */
     }
     s->L = luaL_newstate();
     if (!s->L) {
@@ -234,5 +232,9 @@ const vm_name *vm_name_at(script *s, lua_State *L, int idx)
 str vm_traceback(script *s, lua_State *co, const char *message)
 {
     luaL_traceback(s->L, co, message, 0);
+    luaL_gsub(s->L, lua_tostring(s->L, -1), "\nstack traceback:\n\t", " | ");
+    luaL_gsub(s->L, lua_tostring(s->L, -1), "\n\t", " | "); /* one event, one line */
+    lua_replace(s->L, -3);
+    lua_pop(s->L, 1);
     return vm_str(s->L, -1);
 }

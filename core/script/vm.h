@@ -67,7 +67,7 @@ struct script {
     pool pool;           /* as long as the state */
     uint64_t generation;
     struct plan *plan;   /* borrowed; set by script_bind */
-    const struct script_reader *reader;
+    struct script_reader reader; /* a copy; its arg is the generation's */
     hook_set *hooks;     /* by hook_id, from 0 */
     int nhooks;
     int req_ref, res_ref, attempt_ref; /* the userdata hooks get */
