@@ -87,8 +87,8 @@ static const struct sink_ops spool_ops = {.push = spool_push, .abort = spool_abo
 
 static bool wants_spool(const req *r)
 {
-    if (!r->route->c->buffer_response || r->no_buffer || r->has_reply) {
-        return false;
+    if (r->has_reply || r->no_buffer || !r->route || !r->route->c->buffer_response) {
+        return false; /* an error before the routing has no route */
     }
     const field *type = headers_may_have(&r->res.h, TOKEN_CONTENT_TYPE) ? headers_find(&r->res.h, TOKEN_CONTENT_TYPE) : NULL;
     return !(type && str_has_iprefix(type->value, STR("text/event-stream")));
