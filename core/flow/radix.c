@@ -108,7 +108,7 @@ void radix_seal(radix *t)
     seal(t, t->root);
 }
 
-radix_node *radix_kid(const radix_node *n, unsigned char byte)
+static inline radix_node *kid_of(const radix_node *n, unsigned char byte)
 {
     if (n->index) {
         uint8_t at = n->index[byte];
@@ -122,33 +122,43 @@ radix_node *radix_kid(const radix_node *n, unsigned char byte)
     return NULL;
 }
 
-bool radix_enters(const radix *t, const radix_node *n, str rest)
+/* Is the label at p? Labels are a few bytes: a loop beats a call. The first byte was compared by kid_of. */
+static inline bool label_is_at(const radix_node *n, const char *p, size_t left, bool fold)
 {
-    if (rest.n < n->label.n) {
+    if (left < n->label.n) {
         return false;
     }
-    if (!t->fold) {
-        return memcmp(rest.p, n->label.p, n->label.n) == 0;
-    }
-    for (size_t i = 0; i < n->label.n; i++) {
-        if (str_lower_char((unsigned char)rest.p[i]) != (unsigned char)n->label.p[i]) {
+    for (size_t i = 1; i < n->label.n; i++) {
+        char c = fold ? (char)str_lower_char((unsigned char)p[i]) : p[i];
+        if (c != n->label.p[i]) {
             return false;
         }
     }
     return true;
 }
 
-const radix_node *radix_walk(const radix *t, str text)
+radix_node *radix_enter(const radix *t, const radix_node *n, str rest)
+{
+    radix_node *kid = rest.n ? kid_of(n, (unsigned char)rest.p[0]) : NULL;
+    return kid && label_is_at(kid, rest.p, rest.n, t->fold) ? kid : NULL;
+}
+
+static inline const radix_node *walk(const radix *t, str text, bool fold)
 {
     const radix_node *n = t->root;
-    while (text.n) {
-        unsigned char c = (unsigned char)text.p[0];
-        const radix_node *kid = radix_kid(n, t->fold ? str_lower_char(c) : c);
-        if (!kid || !radix_enters(t, kid, text)) {
+    const char *end = text.p + text.n;
+    for (const char *p = text.p; p < end; p += n->label.n) {
+        unsigned char c = (unsigned char)*p;
+        const radix_node *kid = kid_of(n, fold ? str_lower_char(c) : c);
+        if (!kid || !label_is_at(kid, p, (size_t)(end - p), fold)) {
             break;
         }
-        text = str_from(text, kid->label.n);
         n = kid;
     }
     return n->near_item;
+}
+
+const radix_node *radix_walk(const radix *t, str text)
+{
+    return t->fold ? walk(t, text, true) : walk(t, text, false);
 }

@@ -38,10 +38,8 @@ radix_node *radix_put(radix *t, radix_node *from, str key);
 radix_node *radix_put_wild(radix *t, radix_node *from);
 /* After the last put: builds the indexes. */
 void radix_seal(radix *t);
-/* The child whose label starts with this byte, or NULL. */
-radix_node *radix_kid(const radix_node *n, unsigned char byte);
-/* Does the text go on with the node's label? */
-bool radix_enters(const radix *t, const radix_node *n, str rest);
+/* The child that the text goes on into, or NULL. Not for folding trees. */
+radix_node *radix_enter(const radix *t, const radix_node *n, str rest);
 /* Deepest node with an item on the text's way from the root; NULL: none. */
 const radix_node *radix_walk(const radix *t, str text);
 

@@ -70,6 +70,10 @@ struct req {
     timer timer;         /* the one deadline of what it waits for; r->timed_out when it fired */
     timer total;         /* whole request, when the route has one */
     fetch fetch;         /* valid while `fetching` (fetch_init) */
+    req_client client;   /* written whole by the protocol */
+    msg in;              /* the request, as parsed */
+    uri uri;             /* its target, split by the admit step */
+    str params[8];       /* values of :name segments, in order; the first nparams */
     plan *plan;          /* reference; from here on req_new clears everything */
     uint64_t id;
     const plan_listen *listen;
@@ -77,12 +81,9 @@ struct req {
     const route *route;
     const struct proto_ops *proto;
     void *conn;          /* the protocol's */
-    req_client client;
     /* -- the request */
     mem *head_mem;       /* pins the bytes that `in` and `uri` point into */
     str host_field;      /* Host as it came (or the authority of an absolute target); empty: none */
-    msg in;
-    uri uri;
     str host;            /* lower case, no port; empty when there is none */
     uint16_t port;
     str path;            /* what is routed: uri.path until a hook changes it */
@@ -90,7 +91,6 @@ struct req {
     bool path_changed, query_changed;
     regex_match *captures; /* of the route's regex, over capture_subject */
     str capture_subject;
-    str params[8];       /* values of :name segments, in order */
     int nparams;
     struct body *body;   /* request body; NULL: none */
     /* -- the response */

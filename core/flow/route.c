@@ -463,35 +463,54 @@ static void way_offer(struct way *w, const struct alike *a, bool whole)
     }
 }
 
+static void way_go(struct way *w, const radix_node *n, size_t at);
+
+static void way_wild(struct way *w, const radix_node *wild, size_t at)
+{
+    size_t end = str_find(w->s->r->path, '/', at);
+    if (end > at && w->n < PARAMS_MAX) {
+        w->params[w->n++] = str_of(w->s->r->path.p + at, end - at);
+        way_go(w, wild, end);
+        w->n--;
+    }
+}
+
 /* Tries the literal edge first, so that of equal ones the first literal wins. Deep as the longest pattern of the file, not as the path. */
 static void way_go(struct way *w, const radix_node *n, size_t at)
 {
     str path = w->s->r->path;
-    const spot *here = n->item;
-    if (here && at == path.n) {
-        way_offer(w, &here->exact, true);
-    }
-    if (here && here->prefix.n && at_border(path, at)) {
-        way_offer(w, &here->prefix, false);
-    }
-    if (at == path.n) {
-        return;
-    }
-    const radix_node *kid = radix_kid(n, (unsigned char)path.p[at]);
-    if (kid && radix_enters(&w->t->segments, kid, str_from(path, at))) {
-        way_go(w, kid, at + kid->label.n);
-    }
-    size_t end = n->wild ? str_find(path, '/', at) : at;
-    if (end > at && w->n < PARAMS_MAX) {
-        w->params[w->n++] = str_of(path.p + at, end - at);
-        way_go(w, n->wild, end);
-        w->n--;
+    for (;;) {
+        const spot *here = n->item;
+        if (here && at == path.n) {
+            way_offer(w, &here->exact, true);
+        }
+        if (here && here->prefix.n && at_border(path, at)) {
+            way_offer(w, &here->prefix, false);
+        }
+        const radix_node *kid = radix_enter(&w->t->segments, n, str_from(path, at));
+        if (kid && n->wild) {
+            way_go(w, kid, at + kid->label.n);
+        }
+        if (n->wild) {
+            way_wild(w, n->wild, at);
+            return;
+        }
+        if (!kid) {
+            return;
+        }
+        at += kid->label.n;
+        n = kid;
     }
 }
 
 static const route *find_segments(struct search *s, const route_table *t)
 {
-    struct way w = {.s = s, .t = t, .best_score = -1};
+    struct way w;
+    w.s = s;
+    w.t = t;
+    w.best = NULL;
+    w.best_score = -1;
+    w.n = 0; /* params are written before they are read */
     way_go(&w, t->segments.root, 0);
     return w.best;
 }
