@@ -1,8 +1,9 @@
 /* group.c — the groups of a worker: found again by name when a configuration is applied, so that health, pools and counters survive a reload. A group copies what it
  * needs of its configuration: it may outlive the one it was made from. */
-#include "back/group_impl.h"
+#include "back/group.h"
 
 #include "back/balance.h"
+#include "back/group_impl.h"
 #include "back/origin.h"
 #include "back/peer.h"
 #include "base/check.h"
