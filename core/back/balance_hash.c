@@ -1,8 +1,10 @@
-/* balance_hash.c — weighted rendezvous hashing (highest random weight): every peer scores the key, the highest score wins.
+/* balance_hash.c — weighted rendezvous hashing (highest random weight): every peer scores the key,
+ * the highest score wins.
  *
- * Chosen over a ring of points: no table to build or to keep in step, an exact share for every weight, the next best is the natural second try,
- * and for the few peers a group has it costs less than a binary search over 160 points per peer. Scores depend on the peer's address and the
- * key alone, so all workers agree. */
+ * Chosen over a ring of points: no table to build or to keep in step, an exact share for every
+ * weight, the next best is the natural second try, and for the few peers a group has it costs less
+ * than a binary search over 160 points per peer. Scores depend on the peer's address and the key
+ * alone, so all workers agree. */
 #include "back/balance.h"
 
 #include "base/rand.h"
@@ -34,7 +36,8 @@ static peer *by_score(const choice *c, uint64_t key)
     return best;
 }
 
-/* -weight / ln(u) with u uniform in (0, 1): the highest is peer i with probability weight_i / sum. */
+/* -weight / ln(u) with u uniform in (0, 1): the highest is peer i with probability weight_i / sum.
+ */
 static peer *by_weighted_score(const choice *c, uint64_t key)
 {
     peer *best = NULL;

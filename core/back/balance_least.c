@@ -1,5 +1,5 @@
-/* balance_least.c — fewest requests in flight per weight. Equals take turns by smooth round robin, so that an idle group does not send
- * everything to its first peer. */
+/* balance_least.c — fewest requests in flight per weight. Equals take turns by smooth round robin,
+ * so that an idle group does not send everything to its first peer. */
 #include "back/balance.h"
 
 /* Compares in_flight / weight without dividing. */

@@ -1,5 +1,6 @@
-/* balance_p2c.c — two random choices by weight, the less loaded one wins. Peers that may not be chosen are drawn again a few times; a tier in
- * which most are out is then searched from a random place, so that a live peer is always found. */
+/* balance_p2c.c — two random choices by weight, the less loaded one wins. Peers that may not be
+ * chosen are drawn again a few times; a tier in which most are out is then searched from a random
+ * place, so that a live peer is always found. */
 #include "back/balance.h"
 
 #include "base/rand.h"

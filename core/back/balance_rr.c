@@ -1,5 +1,5 @@
-/* balance_rr.c — smooth weighted round robin: each candidate gains its weight, the richest is taken and pays the sum. The sequence is even, not
- * bursts, whatever the weights. */
+/* balance_rr.c — smooth weighted round robin: each candidate gains its weight, the richest is taken
+ * and pays the sum. The sequence is even, not bursts, whatever the weights. */
 #include "back/balance.h"
 
 bool balance_allows(const choice *c, const peer *p)

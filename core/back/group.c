@@ -1,5 +1,6 @@
-/* group.c — the groups of a worker: found again by name when a configuration is applied, so that health, pools and counters survive a reload. A group copies what it
- * needs of its configuration: it may outlive the one it was made from. */
+/* group.c — the groups of a worker: found again by name when a configuration is applied, so that
+ * health, pools and counters survive a reload. A group copies what it needs of its configuration:
+ * it may outlive the one it was made from. */
 #include "back/group.h"
 
 #include "back/balance.h"
@@ -13,7 +14,12 @@
 
 #include <stdlib.h>
 
-enum { RETRY_COST = 100, BUDGET_FIRST = 10 * RETRY_COST, BUDGET_MAX = 100 * RETRY_COST, WAITERS_MAX = 100000 };
+enum {
+    RETRY_COST = 100,
+    BUDGET_FIRST = 10 * RETRY_COST,
+    BUDGET_MAX = 100 * RETRY_COST,
+    WAITERS_MAX = 100000
+};
 
 struct group_set {
     loop *l;
@@ -280,7 +286,8 @@ static uint64_t tls_hash(const struct conf_upstream *c)
     return h;
 }
 
-/* A changed context means that parked connections and sessions of the old one must not be used again. */
+/* A changed context means that parked connections and sessions of the old one must not be used
+ * again. */
 static void update_tls(group *g, const struct conf_upstream *c, tls_client *made)
 {
     if (c->tls && !made) {
@@ -315,8 +322,10 @@ static void group_update(group *g, const struct conf_upstream *c, tls_client *ma
     update_origins(g, &c->peers);
 }
 
-/* A context for an upstream whose TLS settings are new; NULL in *out when the group's own will do. */
-static int prepare_tls(group_set *s, const struct conf_upstream *c, tls_client **out, char *err, size_t cap)
+/* A context for an upstream whose TLS settings are new; NULL in *out when the group's own will do.
+ */
+static int prepare_tls(group_set *s, const struct conf_upstream *c, tls_client **out, char *err,
+                       size_t cap)
 {
     const group *g = group_find(s, c->name);
     *out = NULL;

@@ -100,7 +100,8 @@ static void lookup_done(origin *o, int rc, resolve_answer *a)
     }
     set_addrs(o, a->v, a->n);
     o->retry_ms = LOOKUP_MIN_MS;
-    timer_set(group_set_loop(o->g->set), &o->timer, a->ttl_ms > LOOKUP_MIN_MS ? a->ttl_ms : LOOKUP_MIN_MS);
+    timer_set(group_set_loop(o->g->set), &o->timer,
+              a->ttl_ms > LOOKUP_MIN_MS ? a->ttl_ms : LOOKUP_MIN_MS);
     group_wake_waiters(o->g);
 }
 
@@ -150,7 +151,8 @@ static void split_name(origin *o, uint16_t default_port)
     size_t colon = str_find(text, ':', 0);
     uint64_t port = default_port;
     o->host = str_of(text.p, colon);
-    if (colon < text.n && (str_to_u64(str_from(text, colon + 1), &port) < 0 || port == 0 || port > 65535)) {
+    if (colon < text.n &&
+        (str_to_u64(str_from(text, colon + 1), &port) < 0 || port == 0 || port > 65535)) {
         log_error("upstream %.*s: %s: not a port", STR_ARG(o->g->name), o->text);
         port = default_port;
     }

@@ -1,5 +1,6 @@
-/* origin.h — one configured address of a group, and the peers it stands for: one for "127.0.0.1:3000", one per address of a name. Names are looked
- * up again when their TTL ends; while DNS fails the last good answer stays. */
+/* origin.h — one configured address of a group, and the peers it stands for: one for
+ * "127.0.0.1:3000", one per address of a name. Names are looked up again when their TTL ends; while
+ * DNS fails the last good answer stays. */
 #ifndef BACK_ORIGIN_H
 #define BACK_ORIGIN_H
 
@@ -8,18 +9,18 @@
 typedef struct origin origin;
 
 struct origin {
-    list node;               /* in its group */
+    list node; /* in its group */
     group *g;
-    char *text;              /* as configured: "app.internal:3000"; owned */
-    str host;                /* the name in `text`; empty when it is an address */
+    char *text; /* as configured: "app.internal:3000"; owned */
+    str host;   /* the name in `text`; empty when it is an address */
     uint16_t port;
-    struct conf_peer own;    /* numbers and switches of the configuration */
-    resolve_query *query;    /* under way, or NULL */
+    struct conf_peer own; /* numbers and switches of the configuration */
+    resolve_query *query; /* under way, or NULL */
     job job;
-    timer timer;             /* next look-up */
-    int64_t retry_ms;        /* pause after the next failure */
-    bool answered;           /* has had addresses */
-    bool kept;               /* while a new configuration is applied */
+    timer timer;      /* next look-up */
+    int64_t retry_ms; /* pause after the next failure */
+    bool answered;    /* has had addresses */
+    bool kept;        /* while a new configuration is applied */
 };
 
 /* On the group's list. An address has its peer at once, a name after origin_start. */

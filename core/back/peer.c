@@ -123,8 +123,8 @@ static void on_failure(peer *p, int64_t now_ms)
     if (p->fails >= (uint32_t)p->max_fails && may_eject(p)) {
         p->ejected_at_ms = now_ms;
         p->trial_at_ms = 0;
-        log_warn("upstream %.*s: peer %s out of rotation for %lld ms after %u failures", STR_ARG(p->g->name), p->text,
-                 (long long)p->window_ms, p->fails);
+        log_warn("upstream %.*s: peer %s out of rotation for %lld ms after %u failures",
+                 STR_ARG(p->g->name), p->text, (long long)p->window_ms, p->fails);
     }
 }
 

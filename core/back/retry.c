@@ -1,4 +1,5 @@
-/* retry.c — see retry.h. Pure: no clock, no state, so that the rules can be read and tested as a table. */
+/* retry.c — see retry.h. Pure: no clock, no state, so that the rules can be read and tested as a
+ * table. */
 #include "back/retry.h"
 
 #include "base/err.h"
@@ -28,11 +29,12 @@ static bool is_final(int err)
     }
 }
 
-/* Did a connection from the pool turn out to be dead? The server closed it while it was idle, which is no failure of the server. */
+/* Did a connection from the pool turn out to be dead? The server closed it while it was idle, which
+ * is no failure of the server. */
 static bool is_stale(const struct retry_facts *f)
 {
-    bool ended = f->err == ERR_UPSTREAM_CLOSED || f->err == ERR_EOF || f->err == ERR_RESET || f->err == ERR_IO ||
-                 f->err == ERR_TLS_EOF;
+    bool ended = f->err == ERR_UPSTREAM_CLOSED || f->err == ERR_EOF || f->err == ERR_RESET ||
+                 f->err == ERR_IO || f->err == ERR_TLS_EOF;
     return f->reused && !f->got_bytes && ended;
 }
 

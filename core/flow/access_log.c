@@ -1,5 +1,7 @@
-/* access_log.c — see access_log.h. One buffer per file and worker; a line is formatted straight into it. Lines go out whole: a file is written with O_APPEND, so that
- * workers share it. A log that is a pipe never blocks the worker: what does not fit stays, and when the buffer is full lines are lost and counted. */
+/* access_log.c — see access_log.h. One buffer per file and worker; a line is formatted straight
+ * into it. Lines go out whole: a file is written with O_APPEND, so that workers share it. A log
+ * that is a pipe never blocks the worker: what does not fit stays, and when the buffer is full
+ * lines are lost and counted. */
 #include "flow/access_log.h"
 
 #include "base/check.h"
@@ -20,10 +22,10 @@
 
 enum {
     BUFFER = 64 * 1024,
-    FLUSH_AT = 32 * 1024,  /* and the longest line */
+    FLUSH_AT = 32 * 1024, /* and the longest line */
     FLUSH_MS = 1000,
-    FIELD_MAX = 2048,      /* bytes of a client's text in a JSON line; six times that when escaped */
-    PIPE_PIECE = 4096,     /* PIPE_BUF: what a writable pipe takes for sure */
+    FIELD_MAX = 2048,  /* bytes of a client's text in a JSON line; six times that when escaped */
+    PIPE_PIECE = 4096, /* PIPE_BUF: what a writable pipe takes for sure */
     COMPLAIN_MS = 60000,
 };
 
@@ -36,7 +38,7 @@ typedef struct logfile {
     loop *l;
     timer timer;
     job job;
-    bool may_block;        /* a pipe or terminal, not a file */
+    bool may_block; /* a pipe or terminal, not a file */
     int64_t complained_ms;
     size_t n;
     char buf[BUFFER];
@@ -44,7 +46,7 @@ typedef struct logfile {
 
 struct access_log {
     logfile *file;
-    tmpl *line;            /* NULL: JSON */
+    tmpl *line; /* NULL: JSON */
 };
 
 /* The files of this process. */
@@ -106,7 +108,8 @@ static void complain(logfile *f, int errnum)
 static size_t count_lines(const char *p, size_t n)
 {
     size_t lines = 0;
-    for (const char *end = p + n; p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++) {
+    for (const char *end = p + n; p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL;
+         p++) {
         lines++;
     }
     return lines;
@@ -280,7 +283,9 @@ static void json_time(fmt *f)
     }
     fmt_put(f, STR("{\"time\":\""));
     fmt_put(f, str_c(text));
-    char tail[6] = {'.', (char)('0' + ms / 100 % 10), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z', '"'};
+    char tail[6] = {
+        '.', (char)('0' + ms / 100 % 10), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z',
+        '"'};
     fmt_bytes(f, tail, sizeof tail);
 }
 
@@ -437,7 +442,8 @@ void access_log_reopen_all(void)
             f->fd = fd;
             f->may_block = fd_may_block(fd);
         } else if (strcmp(f->path, "-") != 0) {
-            log_error("access log %s: cannot reopen: %s; the old file is kept", f->path, strerror(errno));
+            log_error("access log %s: cannot reopen: %s; the old file is kept", f->path,
+                      strerror(errno));
         }
     }
 }

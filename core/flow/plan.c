@@ -1,5 +1,6 @@
-/* plan.c — compiles a configuration for the data path: sites by host, route tables, templates, header operations, TLS contexts. Everything
- * a request needs is a pointer or an index afterwards. Mistakes are told with the place of the definition. */
+/* plan.c — compiles a configuration for the data path: sites by host, route tables, templates,
+ * header operations, TLS contexts. Everything a request needs is a pointer or an index afterwards.
+ * Mistakes are told with the place of the definition. */
 #include "flow/plan.h"
 
 #include "base/err.h"
@@ -42,7 +43,8 @@ static int compile(struct making *m, str text, const char *label, const char *wh
     return 0;
 }
 
-static int compile_op(struct making *m, const struct conf_headerop *c, const char *label, headerop *out)
+static int compile_op(struct making *m, const struct conf_headerop *c, const char *label,
+                      headerop *out)
 {
     *out = (headerop){.op = (uint8_t)c->op, .always = c->always, .name = c->name};
     out->token = (uint16_t)token_find(c->name);
@@ -59,7 +61,9 @@ static int compile_op(struct making *m, const struct conf_headerop *c, const cha
     if (rc == 0 && tmpl_is_constant(out->value)) {
         str v = tmpl_constant(out->value);
         if (!headers_value_is_ok(v)) {
-            snprintf(m->err, m->cap, "%s: %s: line breaks and control characters may not stand in a value", label, what);
+            snprintf(m->err, m->cap,
+                     "%s: %s: line breaks and control characters may not stand in a value", label,
+                     what);
             return ERR_CONF;
         }
         if (v.n) {
@@ -69,7 +73,8 @@ static int compile_op(struct making *m, const struct conf_headerop *c, const cha
     return rc;
 }
 
-static int compile_ops(struct making *m, const struct conf_headerops *c, const char *label, headerop **out, int *n)
+static int compile_ops(struct making *m, const struct conf_headerops *c, const char *label,
+                       headerop **out, int *n)
 {
     *out = pool_zalloc(&m->p->pool, sizeof **out * (size_t)(c->n ? c->n : 1));
     *n = c->n;
@@ -101,7 +106,8 @@ static int compile_route(struct making *m, route *rt)
     rc = rc ? rc : compile(m, c->reply_body, label, "reply body", &rt->reply_body);
     rc = rc ? rc : compile(m, c->reply_location, label, "redirect", &rt->reply_location);
     rc = rc ? rc : compile_ops(m, &c->request_headers, label, &rt->request_ops, &rt->nrequest_ops);
-    rc = rc ? rc : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
+    rc = rc ? rc
+            : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
     m->rt = NULL;
     return rc;
 }
@@ -118,7 +124,8 @@ static int compile_trust(struct making *m, site *s)
             return ERR_CONF;
         }
     }
-    s->trust_token = c->trust_header.n ? (uint16_t)token_find(c->trust_header) : TOKEN_X_FORWARDED_FOR;
+    s->trust_token =
+        c->trust_header.n ? (uint16_t)token_find(c->trust_header) : TOKEN_X_FORWARDED_FOR;
     return 0;
 }
 
@@ -161,7 +168,8 @@ static int compile_upstreams(struct making *m)
             return ERR_CONF;
         }
         if (c->v[i].balance == CONF_BALANCE_HASH && !m->hash_keys[i]) {
-            snprintf(m->err, m->cap, "%s: balance by hash needs a key such as \"$remote_addr\"", label);
+            snprintf(m->err, m->cap, "%s: balance by hash needs a key such as \"$remote_addr\"",
+                     label);
             return ERR_CONF;
         }
     }
@@ -192,8 +200,9 @@ static int add_name(struct making *m, plan_listen *l, site *s, str name)
         before = map_put(&l->exact, lower_dup(&m->p->pool, name), s);
     }
     if (before && before != s) {
-        snprintf(m->err, m->cap, "%s: host \"%.*s\" is taken on %.*s by the site at %s", label_or(s->c->label, "site"),
-                 STR_ARG(name), STR_ARG(l->c->address), label_or(before->c->label, "another place"));
+        snprintf(m->err, m->cap, "%s: host \"%.*s\" is taken on %.*s by the site at %s",
+                 label_or(s->c->label, "site"), STR_ARG(name), STR_ARG(l->c->address),
+                 label_or(before->c->label, "another place"));
         return ERR_CONF;
     }
     return 0;
@@ -233,7 +242,8 @@ static int add_certs(struct making *m, plan_listen *l, const struct conf_site *c
 {
     for (int i = 0; i < c->certs.n; i++) {
         const struct conf_cert *cert = &c->certs.v[i];
-        struct tls_cert_args a = {cert->cert_pem, cert->key_pem, label_or(cert->cert_file, "certificate"),
+        struct tls_cert_args a = {cert->cert_pem, cert->key_pem,
+                                  label_or(cert->cert_file, "certificate"),
                                   label_or(cert->key_file, "key")};
         char why[300];
         if (tls_server_add(l->tls, &a, c->names.v, c->names.n, why, sizeof why) < 0) {
@@ -244,8 +254,8 @@ static int add_certs(struct making *m, plan_listen *l, const struct conf_site *c
     return 0;
 }
 
-/* A connection is made before its site is known, and TLS sessions may move between hosts: so all sites of a listener ask for client
- * certificates in the same way or not at all. */
+/* A connection is made before its site is known, and TLS sessions may move between hosts: so all
+ * sites of a listener ask for client certificates in the same way or not at all. */
 static int client_policy(struct making *m, const plan_listen *l, struct tls_server_args *a)
 {
     const struct conf_site *first = NULL;
@@ -258,14 +268,19 @@ static int client_policy(struct making *m, const plan_listen *l, struct tls_serv
             first = c;
             a->verify_client = c->client_verify;
             a->client_ca_pem = c->client_ca_pem.p ? c->client_ca_pem : STR_EMPTY;
-        } else if (c->client_verify != first->client_verify || !str_eq(c->client_ca_pem, first->client_ca_pem)) {
-            snprintf(m->err, m->cap, "%s: client certificates are asked for differently by the site at %s on the same listener %.*s",
-                     label_or(c->label, "site"), label_or(first->label, "another place"), STR_ARG(l->c->address));
+        } else if (c->client_verify != first->client_verify ||
+                   !str_eq(c->client_ca_pem, first->client_ca_pem)) {
+            snprintf(m->err, m->cap,
+                     "%s: client certificates are asked for differently by the site at %s on the "
+                     "same listener %.*s",
+                     label_or(c->label, "site"), label_or(first->label, "another place"),
+                     STR_ARG(l->c->address));
             return ERR_CONF;
         }
     }
     if (!first) {
-        snprintf(m->err, m->cap, "listener %.*s: tls, but no site on it has a certificate", STR_ARG(l->c->address));
+        snprintf(m->err, m->cap, "listener %.*s: tls, but no site on it has a certificate",
+                 STR_ARG(l->c->address));
         return ERR_CONF;
     }
     return 0;
@@ -283,7 +298,8 @@ static int compile_tls(struct making *m, plan_listen *l)
     if (client_policy(m, l, &a) < 0) {
         return ERR_CONF;
     }
-    a.id_context = pool_printf(&m->p->pool, "%.*s verify=%d", STR_ARG(c->address), a.verify_client).p;
+    a.id_context =
+        pool_printf(&m->p->pool, "%.*s verify=%d", STR_ARG(c->address), a.verify_client).p;
     l->tls = tls_server_new(&a, m->err, m->cap);
     if (!l->tls) {
         return ERR_CONF;
@@ -316,7 +332,8 @@ static int compile_all(struct making *m)
     plan *p = m->p;
     const struct conf_gateway *g = &p->conf->g;
     p->sites = pool_zalloc(&p->pool, sizeof *p->sites * (size_t)(g->sites.n ? g->sites.n : 1));
-    p->listens = pool_zalloc(&p->pool, sizeof *p->listens * (size_t)(g->listens.n ? g->listens.n : 1));
+    p->listens =
+        pool_zalloc(&p->pool, sizeof *p->listens * (size_t)(g->listens.n ? g->listens.n : 1));
     p->logs = pool_zalloc(&p->pool, sizeof *p->logs * (size_t)(g->logs.n ? g->logs.n : 1));
     int rc = compile_upstreams(m);
     for (int i = 0; rc == 0 && i < g->sites.n; i++) {
@@ -373,7 +390,8 @@ static void detach(plan *p)
     release(p, p->groups, p->logs);
 }
 
-/* Attached before (a rollback): the references of then, to be released once the new ones are there. They live in the pool: a few pointers per rollback. */
+/* Attached before (a rollback): the references of then, to be released once the new ones are there.
+ * They live in the pool: a few pointers per rollback. */
 static void set_aside(plan *p, group ***groups, struct access_log ***logs)
 {
     size_t ngroups = (size_t)p->conf->g.upstreams.n, nlogs = (size_t)p->conf->g.logs.n;

@@ -1,4 +1,5 @@
-/* radix.c — see radix.h. Built in a pool with doubling arrays; what a split leaves behind stays in the pool. */
+/* radix.c — see radix.h. Built in a pool with doubling arrays; what a split leaves behind stays in
+ * the pool. */
 #include "flow/radix.h"
 
 enum { RADIX_FEW = 4 /* children looked through one by one */ };
@@ -122,7 +123,8 @@ static inline radix_node *kid_of(const radix_node *n, unsigned char byte)
     return NULL;
 }
 
-/* Is the label at p? Labels are a few bytes: a loop beats a call. The first byte was compared by kid_of. */
+/* Is the label at p? Labels are a few bytes: a loop beats a call. The first byte was compared by
+ * kid_of. */
 static inline bool label_is_at(const radix_node *n, const char *p, size_t left, bool fold)
 {
     if (left < n->label.n) {

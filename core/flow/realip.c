@@ -16,7 +16,8 @@ bool realip_peer_is_trusted(const req *r)
     return r->site && r->site->ntrust && is_trusted(r->site, &r->client.peer);
 }
 
-/* "1.2.3.4", "1.2.3.4:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80"; never a socket path. */
+/* "1.2.3.4", "1.2.3.4:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80"; never a socket path.
+ */
 static bool parse_address(str s, addr *out)
 {
     s = str_trim(s);
@@ -29,7 +30,8 @@ static bool parse_address(str s, addr *out)
     return addr_parse(s, 0, out) == 0 && out->len != 0;
 }
 
-/* The value of "for" in one element of Forwarded (RFC 7239 §4): for="[2001:db8::1]:80";proto=https. */
+/* The value of "for" in one element of Forwarded (RFC 7239 §4): for="[2001:db8::1]:80";proto=https.
+ */
 static str forwarded_for_of(str element)
 {
     str pair;
@@ -80,7 +82,8 @@ static bool search_list(req *r, str rest, bool forwarded)
 
 enum { FIELDS_MAX = 16 };
 
-/* Several fields of the name are one list; fields beyond the bound, the oldest, are not looked at. */
+/* Several fields of the name are one list; fields beyond the bound, the oldest, are not looked at.
+ */
 static void search_fields(req *r, const field *f, bool forwarded)
 {
     const field *fields[FIELDS_MAX];

@@ -1,4 +1,5 @@
-/* route.c — route tables: built once per site and generation, searched per request. The order of precedence is in route.h. */
+/* route.c — route tables: built once per site and generation, searched per request. The order of
+ * precedence is in route.h. */
 #include "flow/route.h"
 
 #include "base/check.h"
@@ -22,7 +23,7 @@ struct alike {
 /* What hangs on a node of a tree. */
 typedef struct spot {
     radix_node *node;
-    struct spot *next;         /* all spots of a table, while building */
+    struct spot *next; /* all spots of a table, while building */
     struct alike exact, slash, prefix, regex;
     const struct spot *prefix_at, *regex_at; /* this or the nearest above that has some */
     const struct spot *above_prefix, *above_regex;
@@ -119,7 +120,8 @@ static const char *label_of(const route *rt)
     return rt->c->label.n ? rt->c->label.p : "route";
 }
 
-/* Adds to the routes of a pattern; two of them that nothing tells apart are a mistake in the file. */
+/* Adds to the routes of a pattern; two of them that nothing tells apart are a mistake in the file.
+ */
 static int add_unique(struct alike *a, const route *rt, pool *p, char *err, size_t cap)
 {
     for (uint32_t i = 0; i < a->n; i++) {
@@ -156,7 +158,8 @@ regex *route_regex(pool *p, str pattern, bool caseless, char *err, size_t errcap
     return re;
 }
 
-/* The bytes every match starts with, letters folded. A caseless pattern has the same beginning as its case-sensitive twin but for case. */
+/* The bytes every match starts with, letters folded. A caseless pattern has the same beginning as
+ * its case-sensitive twin but for case. */
 static str folded_prefix(str pattern, pool *p)
 {
     regex *twin = regex_new(pattern, REGEX_DOLLAR_ENDONLY, NULL, 0, NULL);
@@ -204,7 +207,8 @@ static int add_prefix(route_table *t, route *rt, pool *p, char *err, size_t cap)
     return add_unique(&s->prefix, rt, p, err, cap);
 }
 
-/* "/u/:id/posts": literal runs as usual, a wild edge for each ":name". A final "/ *" takes any rest. */
+/* "/u/:id/posts": literal runs as usual, a wild edge for each ":name". A final "/ *" takes any
+ * rest. */
 static int add_segments(route_table *t, route *rt, pool *p, char *err, size_t cap)
 {
     str rest = rt->c->pattern;
@@ -309,13 +313,15 @@ route_table *route_table_new(route *routes, int n, pool *p, char *err, size_t er
         if (route_when_compile(sorted[i], p, err, errcap) < 0) {
             return NULL;
         }
-        if (sorted[i]->c->match == CONF_MATCH_REGEX && add_route(t, sorted[i], p, err, errcap) < 0) {
+        if (sorted[i]->c->match == CONF_MATCH_REGEX &&
+            add_route(t, sorted[i], p, err, errcap) < 0) {
             return NULL;
         }
     }
     qsort(sorted, (size_t)n, sizeof *sorted, by_narrowness);
     for (int i = 0; i < n; i++) {
-        if (sorted[i]->c->match != CONF_MATCH_REGEX && add_route(t, sorted[i], p, err, errcap) < 0) {
+        if (sorted[i]->c->match != CONF_MATCH_REGEX &&
+            add_route(t, sorted[i], p, err, errcap) < 0) {
             return NULL;
         }
     }
@@ -387,7 +393,8 @@ static const route *find_prefix(struct search *s, const spot *from)
     return NULL;
 }
 
-/* The regex of lowest rank that is at least `from`, over a chain of lists that are each in file order. */
+/* The regex of lowest rank that is at least `from`, over a chain of lists that are each in file
+ * order. */
 static const route *next_regex(const spot *chain, uint32_t from, const route *best)
 {
     for (const spot *at = chain ? chain->regex_at : NULL; at; at = at->above_regex) {
@@ -475,7 +482,8 @@ static void way_wild(struct way *w, const radix_node *wild, size_t at)
     }
 }
 
-/* Tries the literal edge first, so that of equal ones the first literal wins. Deep as the longest pattern of the file, not as the path. */
+/* Tries the literal edge first, so that of equal ones the first literal wins. Deep as the longest
+ * pattern of the file, not as the path. */
 static void way_go(struct way *w, const radix_node *n, size_t at)
 {
     str path = w->s->r->path;

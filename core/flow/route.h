@@ -1,17 +1,22 @@
-/* route.h — which route takes a request: one table per site, compiled from its routes, whose cost does not grow with their number.
+/* route.h — which route takes a request: one table per site, compiled from its routes, whose cost
+ * does not grow with their number.
  *
  * The most specific route wins, whatever the order in the file:
  *   1. an exact path;
- *   2. ":name" patterns: more literal segments first, then one without a final "/ *", then the one whose literal segments come first;
+ *   2. ":name" patterns: more literal segments first, then one without a final "/ *", then the one
+ * whose literal segments come first;
  *   3. regexes, in file order;
  *   4. the longest prefix.
- * Among routes of the same pattern those with more `when` matchers come first, then those with fewer methods, then file order. A route
- * whose methods or matchers do not fit is passed over for the next candidate in this order; a route for GET takes HEAD too. The site's
- * fallback takes what is left (the caller's step).
+ * Among routes of the same pattern those with more `when` matchers come first, then those with
+ * fewer methods, then file order. A route whose methods or matchers do not fit is passed over for
+ * the next candidate in this order; a route for GET takes HEAD too. The site's fallback takes what
+ * is left (the caller's step).
  *
- * How: one radix tree holds exact paths, prefixes and the literal beginnings of the regexes, so a single walk over the path finds all
- * three and only regexes whose beginning matches are run; caseless regexes have a tree of folded beginnings; ":name" patterns a tree with
- * wild edges. A regex that hits the match limits ends the search: no route is better than one that was meant for something else. */
+ * How: one radix tree holds exact paths, prefixes and the literal beginnings of the regexes, so a
+ * single walk over the path finds all three and only regexes whose beginning matches are run;
+ * caseless regexes have a tree of folded beginnings; ":name" patterns a tree with wild edges. A
+ * regex that hits the match limits ends the search: no route is better than one that was meant for
+ * something else. */
 #ifndef FLOW_ROUTE_H
 #define FLOW_ROUTE_H
 
@@ -20,12 +25,13 @@
 struct req;
 typedef struct route_table route_table;
 
-/* Of the site's routes (pattern, regex, methods and matchers are compiled here); everything lives in the pool. NULL with "file:line: what" in err:
- * a bad pattern, or two routes that tie. */
+/* Of the site's routes (pattern, regex, methods and matchers are compiled here); everything lives
+ * in the pool. NULL with "file:line: what" in err: a bad pattern, or two routes that tie. */
 MUST_USE route_table *route_table_new(route *routes, int n, pool *p, char *err, size_t errcap);
-/* The route of r->path, r->in and r->query, or NULL. Fills r->captures and r->capture_subject (regex) or r->params (":name"). Nothing is
- * allocated but the captures, in r->pool. *allowed: when NULL comes back only because of methods, those that would have been taken (mask of
- * 1 << enum method) for a 405 with Allow; else 0. The site's fallback is the caller's. */
+/* The route of r->path, r->in and r->query, or NULL. Fills r->captures and r->capture_subject
+ * (regex) or r->params (":name"). Nothing is allocated but the captures, in r->pool. *allowed: when
+ * NULL comes back only because of methods, those that would have been taken (mask of 1 << enum
+ * method) for a 405 with Allow; else 0. The site's fallback is the caller's. */
 const route *route_find(const struct route_table *t, struct req *r, uint32_t *allowed);
 /* Compiles a pattern that lives as long as the pool; NULL with a text in err. */
 MUST_USE regex *route_regex(pool *p, str pattern, bool caseless, char *err, size_t errcap);

@@ -1,4 +1,5 @@
-/* route_when.c — see route_when.h. A repeated header holds when any of its fields does; a repeated query parameter counts by its first. */
+/* route_when.c — see route_when.h. A repeated header holds when any of its fields does; a repeated
+ * query parameter counts by its first. */
 #include "flow/route_when.h"
 
 #include "base/err.h"
@@ -27,9 +28,10 @@ int route_when_compile(route *rt, pool *p, char *err, size_t errcap)
         w->c = &rt->c->when.v[i];
         w->token = w->c->on == ON_HEADER ? (uint16_t)token_find(w->c->name) : TOKEN_NONE;
         char why[256];
-        if (w->c->op == OP_REGEX && !(w->re = route_regex(p, w->c->value, false, why, sizeof why))) {
-            snprintf(err, errcap, "%s: when \"%.*s\": %s", rt->c->label.n ? rt->c->label.p : "route",
-                     STR_ARG(w->c->name), why);
+        if (w->c->op == OP_REGEX &&
+            !(w->re = route_regex(p, w->c->value, false, why, sizeof why))) {
+            snprintf(err, errcap, "%s: when \"%.*s\": %s",
+                     rt->c->label.n ? rt->c->label.p : "route", STR_ARG(w->c->name), why);
             return ERR_CONF;
         }
     }
@@ -72,7 +74,8 @@ static bool query_holds(const struct route_when *w, req *r)
     if (!r->query.n || !uri_query_get(r->query, w->c->name, &value)) {
         return w->c->op == OP_ABSENT;
     }
-    if (w->c->op != OP_PRESENT && (str_find(value, '%', 0) < value.n || str_find(value, '+', 0) < value.n)) {
+    if (w->c->op != OP_PRESENT &&
+        (str_find(value, '%', 0) < value.n || str_find(value, '+', 0) < value.n)) {
         value = uri_decode(value, true, &r->pool);
     }
     return value_holds(w, value);
@@ -87,7 +90,8 @@ static bool holds(const struct route_when *w, req *r)
     case ON_QUERY:
         return query_holds(w, r);
     case ON_COOKIE:
-        return cookie_get(&r->in.h, w->c->name, &value) ? value_holds(w, value) : w->c->op == OP_ABSENT;
+        return cookie_get(&r->in.h, w->c->name, &value) ? value_holds(w, value)
+                                                        : w->c->op == OP_ABSENT;
     }
     return false;
 }

@@ -1,4 +1,5 @@
-/* route_when.h — the `when` matchers of a route: header, query and cookie conditions, all of which must hold. */
+/* route_when.h — the `when` matchers of a route: header, query and cookie conditions, all of which
+ * must hold. */
 #ifndef FLOW_ROUTE_WHEN_H
 #define FLOW_ROUTE_WHEN_H
 

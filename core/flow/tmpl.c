@@ -1,4 +1,5 @@
-/* tmpl.c — see tmpl.h. A template is a list of parts; names are resolved to getters when it is compiled. */
+/* tmpl.c — see tmpl.h. A template is a list of parts; names are resolved to getters when it is
+ * compiled. */
 #include "flow/tmpl.h"
 
 #include "flow/req.h"
@@ -12,8 +13,8 @@ enum part_kind { PART_TEXT, PART_VAR, PART_CAPTURE, PART_PARAM };
 
 struct part {
     uint8_t kind;
-    int number;      /* CAPTURE, PARAM */
-    str text;        /* TEXT; VAR: the argument of a family */
+    int number; /* CAPTURE, PARAM */
+    str text;   /* TEXT; VAR: the argument of a family */
     const var *var;
 };
 
@@ -55,7 +56,9 @@ static int add_part(struct compiling *c, size_t at, struct part p)
 
 static int add_text(struct compiling *c, size_t at, str text)
 {
-    return text.n ? add_part(c, at, (struct part){.kind = PART_TEXT, .text = pool_dup(c->pool, text)}) : 0;
+    return text.n
+               ? add_part(c, at, (struct part){.kind = PART_TEXT, .text = pool_dup(c->pool, text)})
+               : 0;
 }
 
 static int unknown(struct compiling *c, size_t at, str name)

@@ -1,4 +1,5 @@
-/* var.c — $variables by name: found when a template is compiled or a script asks, never per request. */
+/* var.c — $variables by name: found when a template is compiled or a script asks, never per
+ * request. */
 #include "flow/var.h"
 
 #include "base/map.h"
@@ -60,7 +61,8 @@ str var_capture(req *r, int number)
     if (!m || number < 0 || number >= m->n || m->at[2 * number] < 0) {
         return VAR_ABSENT;
     }
-    return str_of(r->capture_subject.p + m->at[2 * number], (size_t)(m->at[2 * number + 1] - m->at[2 * number]));
+    return str_of(r->capture_subject.p + m->at[2 * number],
+                  (size_t)(m->at[2 * number + 1] - m->at[2 * number]));
 }
 
 str var_param(const req *r, int number)

@@ -1,5 +1,6 @@
-/* var_reply.c — variables of the response, of the upstream attempts, of time and process. Those of the upstream list every attempt, in order,
- * with ", " between: "10.0.0.1:80, 10.0.0.2:80"; a figure that an attempt did not reach is "-". */
+/* var_reply.c — variables of the response, of the upstream attempts, of time and process. Those of
+ * the upstream list every attempt, in order, with ", " between: "10.0.0.1:80, 10.0.0.2:80"; a
+ * figure that an attempt did not reach is "-". */
 #include "flow/var_impl.h"
 
 #include "base/clock.h"
@@ -44,7 +45,8 @@ str var_get_sent_http(req *r, str arg)
     if (v.p || !r->head_sent) {
         return v;
     }
-    if (str_eq(arg, STR("content_length")) && r->res.body == MSG_BODY_LENGTH && r->res.length >= 0) {
+    if (str_eq(arg, STR("content_length")) && r->res.body == MSG_BODY_LENGTH &&
+        r->res.length >= 0) {
         return var_number(r, (uint64_t)r->res.length);
     }
     if (str_eq(arg, STR("transfer_encoding")) && r->res.body == MSG_BODY_CHUNKED) {
@@ -128,10 +130,11 @@ static void second_update(void)
     }
     char zone[8];
     strftime(zone, sizeof zone, "%z", &tm);
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     fmt f = fmt_of(second.local, sizeof second.local);
-    fmt_printf(&f, "%02d/%s/%04d:%02d:%02d:%02d %s", tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-               tm.tm_sec, zone);
+    fmt_printf(&f, "%02d/%s/%04d:%02d:%02d:%02d %s", tm.tm_mday, months[tm.tm_mon % 12],
+               tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, zone);
     second.local_n = fmt_str(&f).n;
 }
 
@@ -213,7 +216,9 @@ static bool write_addr(const req *r, const attempt *a, fmt *f)
 static bool write_status(const req *r, const attempt *a, fmt *f)
 {
     (void)r;
-    int status = a->status ? a->status : a->err < 0 && a->err != ERR_CLIENT_GONE ? err_status(a->err) : 0;
+    int status = a->status                                 ? a->status
+                 : a->err < 0 && a->err != ERR_CLIENT_GONE ? err_status(a->err)
+                                                           : 0;
     if (status) {
         fmt_u64(f, (uint64_t)status);
     }

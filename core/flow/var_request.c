@@ -1,4 +1,5 @@
-/* var_request.c — variables of the request and its connection. Each getter costs nothing until it is asked. */
+/* var_request.c — variables of the request and its connection. Each getter costs nothing until it
+ * is asked. */
 #include "flow/var_impl.h"
 
 #include "base/hash.h"
@@ -111,7 +112,8 @@ str var_get_request(req *r, str arg)
     if (!r->in.method_name.n) {
         return VAR_ABSENT;
     }
-    const str parts[5] = {r->in.method_name, STR(" "), r->in.target, STR(" "), var_get_server_protocol(r, arg)};
+    const str parts[5] = {r->in.method_name, STR(" "), r->in.target, STR(" "),
+                          var_get_server_protocol(r, arg)};
     return pool_join(&r->pool, parts, parts[4].n ? 5 : 3);
 }
 
