@@ -115,6 +115,11 @@ void stream_pause(stream *s, unsigned reason);
 void stream_resume(stream *s, unsigned reason);
 /* Asks for a wake when writable although nothing is queued (splice). */
 void stream_want_write(stream *s);
+/* From here on the end itself matters (a body delimited by close): short reads are followed by another one. */
+static inline void stream_expect_end(stream *s)
+{
+    s->flags |= STREAM_PROBE | STREAM_READABLE;
+}
 /* Moves an open stream to another struct (`to` holds nothing); its user is NULL then. */
 void stream_move(stream *to, stream *from);
 /* For ops: the plain socket under the stream. Both keep READABLE and WRITABLE up to date: a short read or write clears the bit. */
