@@ -193,14 +193,20 @@ plan *front_plan(const front *f)
     return f->plan;
 }
 
-/* Idle connections that got no new request within the grace are closed; others close after the answer they are busy with. */
+/* Nothing of a request is here: between two, or before the first. */
+static bool is_silent(const conn *c)
+{
+    return c->idle || (c->state == CONN_HEAD && !c->r && stream_in(&c->s).n == 0);
+}
+
+/* Silent connections that got no new request within the grace are closed; others close after the answer they are busy with. */
 static void on_idle_grace(timer *t)
 {
     front *f = container_of(t, front, drain_timer);
     LIST_EACH_SAFE(it, &f->conns)
     {
         conn *c = list_item(it, conn, node);
-        if (c->idle) {
+        if (is_silent(c)) {
             conn_close(c);
             if (it_next == &f->conns || f->nconns == 0) {
                 return;
