@@ -22,10 +22,13 @@ function M.text(view)
   return view.p ~= nil and ffi.string(view.p, view.n) or nil
 end
 
---- A view of a Lua string and the anchor that keeps it alive.
+local anchors = {}
+
+--- A view of a Lua string, which is kept alive for as long as the specs run.
 ---@param s string
 function M.str(s)
-  return ffi.new("str", { s, #s }), s
+  anchors[s] = true
+  return ffi.new("str", { s, #s })
 end
 
 function M.pool()
