@@ -73,6 +73,7 @@ static void fail(req *r, int err)
         r->step = STEP_FINISH;
         return;
     }
+    r->timed_out = r->total_expired = false; /* the answer has its own deadline */
     error_reply(r, err);
     r->step = STEP_REPLY;
 }
