@@ -22,12 +22,12 @@ function M.text(view)
   return view.p ~= nil and ffi.string(view.p, view.n) or nil
 end
 
-local anchors = {}
+M.anchors = {}
 
 --- A view of a Lua string, which is kept alive for as long as the specs run.
 ---@param s string
 function M.str(s)
-  anchors[s] = true
+  M.anchors[s] = true
   return ffi.new("str", { s, #s })
 end
 
