@@ -32,20 +32,33 @@ static int split_target(req *r)
     return rc;
 }
 
+/* A request that goes no further is answered in the name of a site: its header fields, its log. */
+static void choose_face(req *r)
+{
+    const field *host = r->host.n || !r->in.h.n ? NULL : headers_find(&r->in.h, TOKEN_HOST);
+    if (host && uri_host(host->value, &r->pool, &r->host, &r->port) < 0) {
+        r->host = STR_EMPTY;
+    }
+    site *s = r->host.n ? plan_site(r->listen, r->host) : NULL;
+    if (!s) {
+        s = r->listen->def ? r->listen->def : r->listen->any;
+    }
+    if (s) {
+        r->site = s;
+        r->route = s->fallback;
+    }
+}
+
 int step_admit(req *r)
 {
-    if (UNLIKELY(r->err_at_start)) {
-        site *s = r->listen->def ? r->listen->def : r->listen->any;
-        if (s) {
-            r->site = s;
-            r->route = s->fallback;
-        }
-        return r->err_at_start;
+    int rc = r->err_at_start;
+    if (LIKELY(rc == 0)) {
+        rc = r->in.method == METHOD_CONNECT ? ERR_BAD_METHOD : split_target(r);
     }
-    if (r->in.method == METHOD_CONNECT) {
-        return ERR_BAD_METHOD;
+    if (UNLIKELY(rc < 0)) {
+        choose_face(r);
     }
-    return split_target(r);
+    return rc;
 }
 
 static int find_site(req *r)
