@@ -104,21 +104,15 @@ function Stubs:class(t, name)
   self.out[#self.out + 1] = table.concat(lines, "\n")
 end
 
---- LuaLS stubs of the configuration's vocabulary.
----@return string
-function M.stubs()
-  local self = setmetatable({ out = { "---@meta", "-- Written by `moongate schema --stubs`." }, seen = {} }, Stubs)
-  for _, d in ipairs(declarations) do
-    self:class(d[2], "conf." .. d[1]:gsub("^%l", string.upper) .. "Options")
-  end
-  self.out[#self.out + 1] = [[
+--- What the declarations take and give.
+local vocabulary = [[
 ---@class conf.Upstream
 ---@class conf.Site
 ---@class conf.Route
 ---@class conf.Policy: fun(options: table): conf.Policy
 ---@class conf.Peer: table
----@class conf.Tls: table]]
-  self.out[#self.out + 1] = [[
+---@class conf.Tls: table
+
 ---@param options conf.GatewayOptions
 function gateway(options) end
 
@@ -150,6 +144,15 @@ function file(path) end
 ---@param pattern string
 ---@return any
 function include(pattern) end]]
+
+--- LuaLS stubs of the configuration's vocabulary.
+---@return string
+function M.stubs()
+  local self = setmetatable({ out = { "---@meta", "-- Written by `moongate schema --stubs`." }, seen = {} }, Stubs)
+  for _, d in ipairs(declarations) do
+    self:class(d[2], "conf." .. d[1]:gsub("^%l", string.upper) .. "Options")
+  end
+  self.out[#self.out + 1] = vocabulary
   return table.concat(self.out, "\n\n") .. "\n"
 end
 
