@@ -303,15 +303,19 @@ function Loader:environment(unit)
   local written = {}
   local env = setmetatable({}, {
     __metatable = false,
-    __index = function(_, name)
+    __index = function(t, name)
       local v = self.globals[name]
       if v == nil then
         v = written[name]
       end
+      if v == nil and name == "mg" and self.sealed then
+        v = self.opts.moongate()
+      end
       if v ~= nil then
+        if self.sealed then
+          rawset(t, name, v) -- hooks find it without coming here again
+        end
         return v
-      elseif name == "mg" and self.sealed then
-        return self.opts.moongate()
       end
       return self:unknown_name(name, unit)
     end,
