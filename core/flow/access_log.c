@@ -422,6 +422,11 @@ void access_log_close(access_log *a)
     }
 }
 
+bool access_log_uses_connection(const access_log *a)
+{
+    return a->line && tmpl_uses_connection(a->line);
+}
+
 void access_log_flush_all(void)
 {
     LIST_EACH(it, &files)

@@ -14,6 +14,8 @@ MUST_USE int access_log_check(const struct conf_log *c, char *err, size_t errcap
 /* One per conf log; files are opened with O_APPEND. Logs of the same path share a descriptor across generations. NULL with a text in err. */
 MUST_USE access_log *access_log_open(loop *l, const struct conf_log *c, pool *p, char *err, size_t errcap);
 void access_log_close(access_log *a);
+/* Does a line need what the connection knows (tmpl_uses_connection)? */
+bool access_log_uses_connection(const access_log *a);
 void access_log_write(access_log *a, struct req *r);
 void access_log_flush_all(void);
 /* USR1. */

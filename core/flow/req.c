@@ -10,6 +10,7 @@
 #include "flow/chain.h"
 #include "flow/hook.h"
 #include "flow/steps.h"
+#include "flow/var.h"
 
 enum { REQ_KEEP_FREE = 256 };
 
@@ -106,6 +107,7 @@ void req_abort(req *r, int err)
     }
     r->client_gone = true;
     r->abort_err = err;
+    var_leave_connection(r);
     if (!r->in_run) {
         req_wake(r);
     }

@@ -81,6 +81,7 @@ struct req {
     const route *route;
     const struct proto_ops *proto;
     void *conn;          /* the protocol's */
+    bool client_known;   /* client.local and its TLS facts were taken from the connection (var_know_connection) */
     /* -- the request */
     mem *head_mem;       /* pins the bytes that `in` and `uri` point into */
     str host_field;      /* Host as it came (or the authority of an absolute target); empty: none */

@@ -8,6 +8,7 @@
 #include "flow/hook.h"
 #include "flow/step_funcs.h"
 #include "flow/steps.h"
+#include "flow/var.h"
 #include "flow/tunnel.h"
 #include "flow/upload.h"
 #include "http/status.h"
@@ -332,6 +333,7 @@ int step_finish(req *r)
     }
     r->end_us = clock_us();
     if (r->proto) {
+        var_leave_connection(r);
         const struct proto_ops *proto = r->proto;
         proto->done(r);
         r->proto = NULL;

@@ -168,6 +168,16 @@ str tmpl_constant(const tmpl *t)
     return t->n && t->v[0].kind == PART_TEXT ? t->v[0].text : STR_EMPTY;
 }
 
+bool tmpl_uses_connection(const tmpl *t)
+{
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (t->v[i].kind == PART_VAR && t->v[i].var->connection) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static str part_value(const struct part *p, req *r)
 {
     switch ((enum part_kind)p->kind) {

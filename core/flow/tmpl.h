@@ -17,6 +17,8 @@ MUST_USE tmpl *tmpl_compile_for(str text, const struct route *rt, pool *p, char 
 str tmpl_eval(const tmpl *t, struct req *r);
 bool tmpl_is_constant(const tmpl *t);
 str tmpl_constant(const tmpl *t);
+/* Does it have a variable for which the connection is asked? */
+bool tmpl_uses_connection(const tmpl *t);
 /* Calls `put` for each part in order: constant text, and values (.p == NULL: absent). For the access log, which escapes values only. */
 void tmpl_each(const tmpl *t, struct req *r, void (*put)(str part, bool is_value, void *arg), void *arg);
 

@@ -11,16 +11,17 @@ static str get_capture(req *r, str arg)
 }
 
 static const var single[] = {
-#define V(name, getter) {STR(#name), var_get_##getter, false},
+#define V(name, getter) {STR(#name), var_get_##getter, false, false},
+#define K(name, getter) {STR(#name), var_get_##getter, false, true},
 #include "flow/var.def"
 };
 
 static const var families[] = {
-#define P(prefix, getter) {STR(#prefix), var_get_##getter, true},
+#define P(prefix, getter) {STR(#prefix), var_get_##getter, true, false},
 #include "flow/var.def"
 };
 
-static const var capture = {STR("1"), get_capture, true};
+static const var capture = {STR("1"), get_capture, true, false};
 
 /* Filled once per process. */
 static map by_name;

@@ -13,7 +13,8 @@ struct var {
     /* The value (borrowed, valid as long as the request); .p == NULL: absent. `arg`: what follows a family prefix ("http_", "arg_", "cookie_", "sent_http_",
      * "upstream_http_"), else empty. */
     str (*get)(struct req *r, str arg);
-    bool family; /* name is a prefix */
+    bool family;     /* name is a prefix */
+    bool connection; /* the connection is asked */
 };
 
 /* *arg gets the rest of a family's name. NULL: unknown. Capture groups "1".."9" are variables too. */
@@ -21,6 +22,10 @@ const var *var_find(str name, str *arg);
 
 /* The value of any variable, named captures and ":name" parameters of the request's route too; .p == NULL: absent or unknown. */
 str var_get(struct req *r, str name);
+/* Takes what variables tell about the connection itself (local address, TLS facts) from it, once; getters do so by themselves.
+ * var_leave_connection: the connection is about to go; does it if the route's log will ask. */
+void var_know_connection(struct req *r);
+void var_leave_connection(struct req *r);
 /* Group `number` of the route's regex. */
 str var_capture(struct req *r, int number);
 /* The value of the route's ":name" segment with this number; and the number of a name, or -1. */

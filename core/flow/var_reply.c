@@ -181,7 +181,7 @@ str var_get_upstream_name(req *r, str arg)
 
 str var_get_upstream_http(req *r, str arg)
 {
-    return r->fetch.res.h.v && r->nattempts ? var_field(r, &r->fetch.res.h, arg) : VAR_ABSENT;
+    return r->fetched && r->fetch.res.h.v ? var_field(r, &r->fetch.res.h, arg) : VAR_ABSENT;
 }
 
 /* Writes one attempt's figure; false: it has none. */
@@ -253,13 +253,13 @@ static bool write_whole(const req *r, const attempt *a, fmt *f)
 
 static bool write_received(const req *r, const attempt *a, fmt *f)
 {
-    fmt_u64(f, a->open ? r->fetch.bytes_in : a->bytes_in);
+    fmt_u64(f, a->open && r->fetching ? r->fetch.bytes_in : a->bytes_in);
     return true;
 }
 
 static bool write_sent(const req *r, const attempt *a, fmt *f)
 {
-    fmt_u64(f, a->open ? r->fetch.bytes_out : a->bytes_out);
+    fmt_u64(f, a->open && r->fetching ? r->fetch.bytes_out : a->bytes_out);
     return true;
 }
 

@@ -3,7 +3,10 @@
 #include "flow/var_impl.h"
 
 #include "base/hash.h"
+#include "flow/access_log.h"
+#include "flow/var.h"
 #include "http/cookie.h"
+#include "tls/stream_tls.h"
 
 str var_get_args(req *r, str arg)
 {
@@ -83,7 +86,7 @@ str var_get_uri(req *r, str arg)
 str var_get_request_uri(req *r, str arg)
 {
     (void)arg;
-    return r->uri.raw.p ? r->uri.raw : r->in.target;
+    return r->path.p ? r->uri.raw : r->in.target; /* the second: a target that could not be split */
 }
 
 str var_get_request_method(req *r, str arg)
@@ -215,12 +218,14 @@ str var_get_realip_remote_port(req *r, str arg)
 str var_get_server_addr(req *r, str arg)
 {
     (void)arg;
+    var_know_connection(r);
     return ip_text(r, &r->client.local);
 }
 
 str var_get_server_port(req *r, str arg)
 {
     (void)arg;
+    var_know_connection(r);
     return port_text(r, &r->client.local);
 }
 
@@ -250,6 +255,50 @@ str var_get_proxy_add_x_forwarded_for(req *r, str arg)
 
 /* ---- the connection */
 
+static void know_local(req *r, const stream *s)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof ss;
+    if (getsockname(s->fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family != AF_UNIX) {
+        addr_from_sockaddr(&r->client.local, (struct sockaddr *)&ss, len);
+    }
+}
+
+static void know_tls(req *r, const stream *s)
+{
+    struct stream_tls_facts facts;
+    stream_tls_facts(s, &facts);
+    r->client.tls_protocol = pool_dup(&r->pool, facts.protocol);
+    r->client.tls_cipher = pool_dup(&r->pool, facts.cipher);
+    r->client.tls_name = pool_dup(&r->pool, facts.server_name);
+}
+
+void var_know_connection(req *r)
+{
+    if (r->client_known) {
+        return;
+    }
+    r->client_known = true;
+    r->client.local = (addr){0};
+    r->client.tls_protocol = r->client.tls_cipher = r->client.tls_name = STR_EMPTY;
+    const stream *s = r->proto ? r->client.stream : NULL;
+    if (s && stream_is_open(s)) {
+        know_local(r, s);
+        if (r->client.tls) {
+            know_tls(r, s);
+        }
+    }
+}
+
+void var_leave_connection(req *r)
+{
+    const route *rt = r->route;
+    if (rt && ((rt->log && access_log_uses_connection(rt->log)) || (rt->hooks & 1u << PHASE_LOG))) {
+        var_know_connection(r);
+    }
+    r->client.stream = NULL;
+}
+
 str var_get_connection(req *r, str arg)
 {
     (void)arg;
@@ -270,18 +319,21 @@ static str or_absent(str s)
 str var_get_ssl_protocol(req *r, str arg)
 {
     (void)arg;
+    var_know_connection(r);
     return or_absent(r->client.tls_protocol);
 }
 
 str var_get_ssl_cipher(req *r, str arg)
 {
     (void)arg;
+    var_know_connection(r);
     return or_absent(r->client.tls_cipher);
 }
 
 str var_get_ssl_server_name(req *r, str arg)
 {
     (void)arg;
+    var_know_connection(r);
     return or_absent(r->client.tls_name);
 }
 

@@ -130,6 +130,8 @@ function M.req(p, target, fields)
   local function dup(text)
     return C.pool_dup(r.pool, unit.str(text))
   end
+  ffi.fill(r.client, ffi.sizeof("req_client"))
+  r.client_known = true -- no connection to ask
   local m = r["in"]
   m.version, m.minor = 11, 1
   m.method = METHODS[method] and M.E[METHODS[method]] or 0
