@@ -3,7 +3,8 @@
 
     python3 examples/hotswap/swap.py [--port 8080] [--swaps 20] [--clients 16]
 
-The clients keep their connections open; each swap is over when every client has seen the new version.
+The clients keep their connections as long as the gateway does (client.requests); each swap is over when
+every client has seen the new version.
 A broken policy is pushed in between: the running version must stay.
 """
 import argparse
@@ -23,10 +24,11 @@ class Load:
         self.requests, self.failures, self.running = 0, [], True
 
     async def client(self, i):
-        """Requests on one connection until told to stop; anything unexpected is a failure."""
+        """Requests until told to stop; anything unexpected is a failure."""
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             while self.running:
+                await asyncio.sleep(0.002)
                 writer.write(REQUEST)
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 length = int(re.search(r"(?i)content-length: *(\d+)", head).group(1))
@@ -36,6 +38,9 @@ class Load:
                     raise RuntimeError(head.split("\r\n")[0])
                 self.seen[i] = int(version.group(1))
                 self.requests += 1
+                if re.search(r"(?i)connection: *close", head):
+                    writer.close()
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.close()
         except Exception as error:  # pylint: disable=broad-except
             self.failures.append(f"client {i}: {error!r}")
