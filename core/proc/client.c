@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -51,11 +52,12 @@ static int client_find(const command *c, char *path, size_t cap)
 static int client_connect(const char *path)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof un.sun_path) {
+    size_t n = strlen(path);
+    if (n >= sizeof un.sun_path) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+    memcpy(un.sun_path, path, n + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof un) < 0) {
         int saved = errno;
