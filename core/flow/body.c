@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "flow/tempfile.h"
 
-enum { PIECE = 64 * 1024 };
+enum { PIECE = 64 * 1024, HOLD_TURNS = 64 };
 
 struct body {
     bufq held;        /* in order; memory slices, then file slices */
@@ -75,7 +75,11 @@ int body_hold(req *r)
 {
     body *b = r->body;
     b->holding = true;
-    while (!b->complete) {
+    for (int turn = 0; !b->complete; turn++) {
+        if (turn == HOLD_TURNS) {
+            req_wake(r); /* one fast client must not hold the loop */
+            return ERR_AGAIN;
+        }
         bufq q;
         bufq_init(&q);
         ssize_t n = pull(r, &q, PIECE);

@@ -62,6 +62,7 @@ void error_reply(req *r, int err)
     log_it(r, err, status);
     msg_init(&r->res, &r->pool);
     r->error_page = true;
+    r->reply_stage = 0; /* a head that was being prepared is dropped */
     req_reply(r, status, error_page(status), STR("text/html"));
     if (r->body && !body_is_consumed(r) && status == 413) {
         r->close = true;

@@ -133,11 +133,16 @@ static void write_host(req *r, fmt *f)
     h1_write_field(f, STR("Host"), host.n ? host : r->group->name);
 }
 
+bool forward_upgrades(const req *r)
+{
+    return r->in.upgrade && r->route->c->websocket;
+}
+
 /* What connects this hop: an upgrade, or keepalive by silence, or close. */
 static void write_connection(req *r, fmt *f)
 {
     const struct conf_route *c = r->route->c;
-    if (r->in.upgrade && c->websocket) {
+    if (forward_upgrades(r)) {
         fmt_put(f, STR("Upgrade: websocket\r\nConnection: Upgrade\r\n"));
     } else if (!c->upstream_keepalive) {
         fmt_put(f, STR("Connection: close\r\n"));

@@ -11,5 +11,7 @@ MUST_USE int forward_request(req *r, int64_t body_length);
 MUST_USE int forward_response(req *r);
 /* Applies the route's response header operations and the gateway's own fields (Server, Date) to r->res. */
 MUST_USE int forward_finish_head(req *r);
+/* The client asks for an upgrade and the route passes it on. */
+bool forward_upgrades(const req *r);
 
 #endif

@@ -9,6 +9,7 @@
 #include "flow/body.h"
 #include "flow/chain.h"
 #include "flow/hook.h"
+#include "flow/relay.h"
 #include "flow/steps.h"
 #include "flow/var.h"
 
@@ -164,6 +165,7 @@ void req_free(req *r)
     if (r->chain) {
         chain_free(r->chain);
     }
+    relay_end(r);
     timer_clear(&r->timer); /* may stay linked: the next request finds it there, and setting it is one store */
     timer_clear(&r->total);
     job_cancel(&r->job);

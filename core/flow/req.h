@@ -27,6 +27,9 @@ struct proto_ops {
     ssize_t (*read_body)(req *r, bufq *q, size_t max);
     /* Writes what is queued: 0 everything left, ERR_AGAIN, < 0. Called once when the request is about to wait or finish. */
     int (*flush)(req *r);
+    /* The client's stream when body bytes may be written to it as they are (no chunks, no TLS), else NULL. The request is woken when it can take more
+     * after it could not. NULL: never. */
+    stream *(*raw)(req *r);
     /* After a 101: the client's stream, for the tunnel. */
     stream *(*hijack)(req *r);
     /* The exchange ended (complete or not: r->err); the protocol lets go of r, which lives on until it is logged. */
@@ -103,6 +106,7 @@ struct req {
     bool close;          /* the client connection must not be used again */
     struct chain *chain; /* the response's sinks */
     struct tunnel *tunnel;
+    struct splice_pipe *relay; /* of flow/relay.c */
     /* -- upstream */
     group *group;        /* a hook may replace the route's */
     bool fetching;
@@ -114,6 +118,8 @@ struct req {
     bool lease_started, upload_on_client; /* the upload waits for the client (true) or for the upstream */
     uint8_t reply_stage; /* of step_reply */
     bool fetch_tunnel;   /* the answer is a 101 */
+    bool relay_waits;    /* bytes sit in the pipe and the client's patience runs */
+    bool relay_tired;    /* it ran out: copy from here on */
     bool log_hook_done;
     /* -- run */
     uint8_t step;        /* enum req_step */
@@ -122,6 +128,7 @@ struct req {
     bool timed_out, total_expired, client_gone, in_run;
     bool no_buffer;      /* the upstream asked for no buffering (X-Accel-Buffering: no) */
     bool error_page;     /* the answer is an error made here */
+    bool reply_failed;   /* making a head failed: the next one passes no header hook */
     int err;             /* the error that ended it; 0: fine */
     int err_at_start;    /* the protocol found the request bad: answer this */
     int abort_err;       /* with client_gone */

@@ -83,6 +83,7 @@ static int attempt_failed(req *r, int err)
     if (r->body) {
         body_rewind(r->body);
     }
+    req_deadline(r, 0); /* a deadline that passed was this attempt's */
     return STEP_JUMP | STEP_PICK;
 }
 
@@ -183,7 +184,7 @@ static int start_lease(req *r)
 {
     struct lease_args a = {
         .fresh = r->pick_fresh,
-        .pooled = r->route->c->upstream_keepalive && !r->in.upgrade,
+        .pooled = r->route->c->upstream_keepalive && !forward_upgrades(r),
         .tls_name = tls_name(r),
         .user = &r->job,
     };
@@ -255,7 +256,7 @@ static int accept_head(req *r)
     attempt *a = attempt_now(r);
     a->status = f->res.status;
     a->head_us = clock_us();
-    if (f->tunnel && !r->in.upgrade) {
+    if (f->tunnel && !(forward_upgrades(r) && headers_lists(&f->res.h, TOKEN_UPGRADE, STR("websocket")))) {
         return attempt_failed(r, ERR_UPSTREAM_PROTOCOL);
     }
     if (retry_status_listed(&r->route->c->retry_status, f->res.status)) {

@@ -6,6 +6,7 @@
 #include "flow/chain.h"
 #include "flow/forward.h"
 #include "flow/hook.h"
+#include "flow/relay.h"
 #include "flow/step_funcs.h"
 #include "flow/steps.h"
 #include "flow/var.h"
@@ -21,7 +22,7 @@ enum { REPLY_FRESH, REPLY_HOOK, REPLY_SEND };
 
 static bool has_header_hook(const req *r)
 {
-    return r->route && (r->route->hooks & (1u << PHASE_HEADER)) && flow_hooks;
+    return r->route && (r->route->hooks & (1u << PHASE_HEADER)) && flow_hooks && !r->reply_failed;
 }
 
 static bool is_head(const req *r)
@@ -220,11 +221,73 @@ static int wait_in_stream(req *r)
     return req_wait_here(r, REQ_WAIT_CLIENT_WRITE, 0, 0); /* the protocol watches the client's time */
 }
 
+/* The end of a body that was spliced: the chain only learns that it is over. */
+static int relay_finished(req *r)
+{
+    bufq none;
+    bufq_init(&none);
+    release_upstream(r, 0);
+    int rc = chain_push(r->chain, &none, SINK_LAST);
+    return rc < 0 && rc != ERR_AGAIN ? rc : RELAY_DONE;
+}
+
+/* The client does not read: what is in the pipe goes to the spool, which takes over. */
+static int stop_relay(req *r)
+{
+    bufq q;
+    bufq_init(&q);
+    int rc = relay_salvage(r, &q);
+    if (rc == 0) {
+        rc = chain_push(r->chain, &q, r->fetch.left == 0 ? SINK_LAST : 0);
+    }
+    bufq_fini(&q);
+    if (r->fetch.left == 0) {
+        r->fetch.body_done = true;
+        release_upstream(r, 0);
+    }
+    return rc == ERR_AGAIN ? 0 : rc;
+}
+
+/* RELAY_OFF: the pump copies. RELAY_FULL, RELAY_EMPTY: wait. */
+static int run_relay(req *r)
+{
+    bool patient = !r->route->c->buffer_response || r->no_buffer;
+    if (r->relay_tired) {
+        r->relay_tired = false;
+        int rc = relay_holds(r) ? stop_relay(r) : 0;
+        return rc < 0 ? rc : RELAY_OFF;
+    }
+    int rc = relay_run(r);
+    if (rc == RELAY_DONE) {
+        return relay_finished(r);
+    }
+    r->relay_waits = rc == RELAY_FULL && !patient;
+    return rc;
+}
+
+static int wait_in_relay(req *r, int state)
+{
+    const struct conf_route *c = r->route->c;
+    if (state == RELAY_EMPTY) {
+        return req_wait_here(r, REQ_WAIT_DATA, c->read_timeout, r->fetch.bytes_in);
+    }
+    return req_wait_here(r, REQ_WAIT_CLIENT_WRITE, r->relay_waits ? RELAY_PATIENCE_MS : c->client_send_timeout, r->sent_body);
+}
+
 static int pump(req *r)
 {
     int drained = chain_drain(r->chain);
     if (drained < 0 && drained != ERR_AGAIN) {
         return broken(r, ERR_CLIENT_GONE);
+    }
+    if (drained == 0 && r->fetching && !r->fetch.body_done) {
+        int state = run_relay(r);
+        if (state < 0) {
+            return broken(r, state);
+        }
+        if (state == RELAY_EMPTY || state == RELAY_FULL) {
+            return wait_in_relay(r, state);
+        }
     }
     for (int turns = 0; r->fetching && !r->fetch.body_done && chain_wants(r->chain); turns++) {
         if (turns == PUMP_TURNS) {
@@ -293,6 +356,10 @@ int step_stream(req *r)
 {
     if (r->fetch_tunnel) {
         return tunnel_step(r);
+    }
+    if (r->timed_out && r->relay_waits && !r->total_expired) {
+        r->timed_out = r->relay_waits = false;
+        r->relay_tired = true;
     }
     if (r->timed_out) {
         if (!r->chain) {

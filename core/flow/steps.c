@@ -63,13 +63,13 @@ static void fail(req *r, int err)
         r->step++;
         return;
     }
-    if (r->head_sent || r->client_gone) {
-        r->close = true;
-        r->step = STEP_FINISH;
-        return;
+    bool no_answer = r->head_sent || r->client_gone || err == ERR_CLIENT_GONE;
+    if (r->step == STEP_REPLY && !no_answer) {
+        no_answer = r->reply_failed; /* not even the error page could be sent */
+        r->reply_failed = true;
     }
-    if (r->step == STEP_REPLY && r->error_page) {
-        r->close = true; /* not even the error page could be sent */
+    if (no_answer) {
+        r->close = true;
         r->step = STEP_FINISH;
         return;
     }
@@ -88,7 +88,7 @@ static void leave(req *r)
     r->step = STEP_FINISH;
 }
 
-/* What was queued goes out when the request is about to wait: one send for head and body. */
+/* What was queued goes out when the request is about to wait: one send for head and body. False: the client is gone, and the request goes on at its end. */
 static bool flush_before_wait(req *r)
 {
     if (!r->proto || !r->head_sent) {
@@ -96,7 +96,7 @@ static bool flush_before_wait(req *r)
     }
     int rc = r->proto->flush(r);
     if (rc < 0 && rc != ERR_AGAIN) {
-        req_abort(r, ERR_CLIENT_GONE);
+        fail(r, ERR_CLIENT_GONE);
         return false;
     }
     return true;

@@ -5,7 +5,7 @@
 #include "flow/body.h"
 #include "http/h1_chunk.h"
 
-enum { UPLOAD_PIECE = 256 * 1024, UPLOAD_QUEUED_MAX = 128 * 1024 };
+enum { UPLOAD_PIECE = 256 * 1024, UPLOAD_QUEUED_MAX = 128 * 1024, UPLOAD_TURNS = 16 };
 
 int64_t upload_length(const req *r)
 {
@@ -63,22 +63,35 @@ static int next_piece(req *r, fetch *f)
     return n > 0 || n == ERR_EOF ? 0 : (int)n;
 }
 
+/* The upstream takes no more; what it said before may still be read. */
+static int refused(fetch *f)
+{
+    f->want_close = true;
+    f->upload_done = true;
+    bufq_clear(&f->upload);
+    return ERR_UPSTREAM_CLOSED;
+}
+
 int upload_run(req *r)
 {
     fetch *f = &r->fetch;
     if (f->upload_done && bufq_is_empty(&f->upload) && stream_queued(fetch_stream(f)) == 0) {
         return 0;
     }
-    for (;;) {
+    for (int turn = 0;; turn++) {
         int rc = f->ops->send(f);
         if (rc < 0 && rc != ERR_AGAIN) {
-            f->want_close = true;
-            return ERR_UPSTREAM_CLOSED;
+            return refused(f);
         }
         if (rc == 0 && f->upload_done) {
             return 0;
         }
         if (rc == ERR_AGAIN && (f->upload_done || stream_queued(fetch_stream(f)) >= UPLOAD_QUEUED_MAX)) {
+            r->upload_on_client = false;
+            return ERR_AGAIN;
+        }
+        if (turn == UPLOAD_TURNS) {
+            req_wake(r); /* two fast ends must not hold the loop */
             r->upload_on_client = false;
             return ERR_AGAIN;
         }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DRAIN_IDLE_GRACE_MS = 200, TIDY_MS = 150 };
+enum { TIDY_MS = 150 };
 
 /* What a burst left in the recyclers goes back about a second after it was last needed. */
 static void on_tidy(timer *t)
@@ -246,7 +246,7 @@ void front_drain(front *f, int64_t grace_ms, void (*done)(void *arg), void *arg)
         }
         timer_init(&f->drain_timer, on_idle_grace);
         timer_init(&f->grace_timer, on_grace_over);
-        timer_set(f->l, &f->drain_timer, grace_ms < DRAIN_IDLE_GRACE_MS ? grace_ms : DRAIN_IDLE_GRACE_MS);
+        timer_set(f->l, &f->drain_timer, grace_ms < FRONT_IDLE_GRACE_MS ? grace_ms : FRONT_IDLE_GRACE_MS);
     }
     timer_set(f->l, &f->grace_timer, grace_ms);
     if (f->nconns == 0) {

@@ -2,6 +2,7 @@
 #include "front/conn.h"
 
 #include "base/cells.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "http/proxyproto.h"
@@ -9,7 +10,7 @@
 
 #include <unistd.h>
 
-enum { LINGER_MS = 5000, LINGER_BYTES = 1 << 20, PROXY_MAX = 4096, DRAIN_GRACE_MS = 300 };
+enum { LINGER_MS = 5000, LINGER_ALL_MS = 30000, PROXY_MAX = 4096 };
 
 /* Connections live long: in a region of their own, away from what requests come and go with. */
 static cells conns = CELLS((sizeof(conn) + 15) / 16 * 16);
@@ -62,7 +63,7 @@ void conn_linger(conn *c)
         conn_close(c);
         return;
     }
-    c->discarded = 0;
+    c->linger_until_ms = clock_ms() + LINGER_ALL_MS;
     conn_enter(c, CONN_LINGER);
     timer_set(c->f->l, &c->timer, LINGER_MS);
     job_wake(c->f->l, &c->job);
@@ -83,10 +84,11 @@ static void run_linger(conn *c)
         if (n == ERR_AGAIN) {
             return;
         }
-        if (n < 0 || (c->discarded += n) > LINGER_BYTES) {
+        if (n < 0 || clock_ms() > c->linger_until_ms) {
             conn_close(c);
             return;
         }
+        timer_set(c->f->l, &c->timer, LINGER_MS);
     }
 }
 
@@ -119,7 +121,7 @@ static void run_tls(conn *c)
     if (rc == 0) {
         start_http(c);
     } else if (rc == ERR_PLAIN_ON_TLS) {
-        h1_server_reply_400(c, rc);
+        h1_server_refuse(c, rc);
     } else if (rc != ERR_AGAIN) {
         log_info("conn=%llx TLS handshake failed: %s", (unsigned long long)c->id, stream_tls_error(&c->s));
         conn_close(c);

@@ -40,6 +40,8 @@ struct front {
     map per_address;       /* unused unless max_per_address */
 };
 
+enum { FRONT_IDLE_GRACE_MS = 200 }; /* drain: for a request that is already on its way */
+
 enum conn_state {
     CONN_PROXY,     /* PROXY header expected */
     CONN_TLS,       /* handshake */
@@ -72,13 +74,17 @@ struct conn {
     bool sent_continue;
     bool idle;             /* counted in f->nidle */
     bool tunnel;
+    bool late;             /* the head took too long */
+    bool raw;              /* the request splices to our socket: it wants to know when that is writable */
     /* request body */
     uint8_t body;          /* enum msg_body */
     uint8_t body_state;    /* 0 reading, 1 trailers, 2 complete */
     int64_t left;
     int64_t discarded;
+    int64_t linger_until_ms;
     h1_chunk chunk;
     h1_scan scan;
+    uint32_t send_ms;      /* between two writes: the route's client_send_timeout */
     uint64_t flushed_at;   /* s.bytes_out at the last progress, for the write deadline */
     sink sink;             /* response body */
 };
@@ -96,7 +102,8 @@ const plan_listen *conn_listen(const conn *c);
 /* h1_server.c */
 void h1_server_run(conn *c);          /* states HEAD, REQUEST, DRAIN, DISCARD */
 void h1_server_timeout(conn *c);
-void h1_server_reply_400(conn *c, int err); /* before any request exists */
+/* Answers `err` to what never became a request (plain HTTP on a TLS port), then closes. */
+void h1_server_refuse(conn *c, int err);
 
 void front_listener_unref(front_listener *fl);
 

@@ -6,10 +6,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "flow/error.h"
 #include "flow/steps.h"
-#include "http/date.h"
 #include "http/h1_write.h"
+#include "tls/stream_tls.h"
 
 #include <sys/socket.h>
 
@@ -20,6 +19,7 @@ enum {
     WATCH_MAX = 64 * 1024,        /* pipelined bytes read while a request is under way */
     DISCARD_MAX = 256 * 1024,     /* unwanted request body that is read away to keep the connection */
     DISCARD_MS = 5000,
+    SEND_MS = 60000,              /* where no route says it */
     TRAILER_MAX = 8192,
 };
 
@@ -80,34 +80,13 @@ static void next_request(conn *c)
 {
     c->scan = (h1_scan){0};
     conn_enter(c, CONN_HEAD);
-    if (stream_in(&c->s).n || (c->s.flags & STREAM_READABLE)) {
+    if (stream_in(&c->s).n || (c->s.flags & (STREAM_READABLE | STREAM_BUFFERED))) {
         job_wake(c->f->l, &c->job);
     }
     stream_release_in(&c->s);
     bufq_shrink(&c->s.out);
     conn_set_idle(c, true);
-    timer_set(c->f->l, &c->timer, conn_listen(c)->c->idle_timeout);
-}
-
-/* A minimal answer where there is no request to answer with (plain HTTP on a TLS port). */
-void h1_server_reply_400(conn *c, int err)
-{
-    char buf[1024];
-    fmt f = fmt_of(buf, sizeof buf);
-    str page = error_page(err_status(err));
-    h1_write_status(&f, 1, err_status(err), STR_EMPTY);
-    h1_write_field(&f, STR("Server"), STR("moongate"));
-    h1_write_field(&f, STR("Date"), date_now());
-    h1_write_field(&f, STR("Content-Type"), STR("text/html"));
-    fmt_put(&f, STR("Content-Length: "));
-    fmt_u64(&f, page.n);
-    fmt_put(&f, STR("\r\nConnection: close\r\n\r\n"));
-    fmt_put(&f, page);
-    if (stream_send(&c->s, fmt_str(&f)) < 0) {
-        conn_close(c);
-    } else {
-        conn_linger(c);
-    }
+    timer_set(c->f->l, &c->timer, c->f->draining ? FRONT_IDLE_GRACE_MS : conn_listen(c)->c->idle_timeout);
 }
 
 /* -- request heads */
@@ -136,6 +115,13 @@ static void fill_client(conn *c, req *r)
     r->client.conn_id = c->id;
     r->client.conn_requests = ++c->requests;
     r->client.stream = &c->s;
+    if (r->client.tls) {
+        struct stream_tls_facts tls;
+        stream_tls_facts(&c->s, &tls);
+        r->client.tls_protocol = tls.protocol; /* static text */
+        r->client.tls_cipher = tls.cipher;
+        r->client.tls_name = pool_dup(&r->pool, tls.server_name);
+    }
 }
 
 static void start_body(conn *c, const msg *m)
@@ -153,7 +139,7 @@ static void begin(conn *c, req *r)
 {
     c->r = r;
     c->keepalive = false;
-    c->chunked_out = c->broken = c->to_close = c->want_drain_wake = false;
+    c->chunked_out = c->broken = c->to_close = c->want_drain_wake = c->raw = false;
     c->sink.ops = &h1_sink_ops;
     fill_client(c, r);
     conn_enter(c, CONN_REQUEST);
@@ -172,6 +158,11 @@ static void refuse_head(conn *c, req *r, int err)
     r->in.version = HTTP_1_1;
     c->body_state = 0; /* unknown: what follows is not read as a request */
     req_start_error(r, err);
+}
+
+void h1_server_refuse(conn *c, int err)
+{
+    refuse_head(c, make_req(c), err);
 }
 
 /* 1: a request was started; 0: more bytes are needed. */
@@ -199,6 +190,10 @@ static int try_head(conn *c)
 
 static void run_head(conn *c)
 {
+    if (UNLIKELY(c->late)) {
+        h1_server_refuse(c, ERR_CLIENT_TIMEOUT);
+        return;
+    }
     for (;;) {
         if (stream_in(&c->s).n) {
             if (c->idle || !c->requests) {
@@ -290,10 +285,12 @@ static ssize_t decode(conn *c, bufq *q, size_t max)
         if (rc < 0) {
             return rc;
         }
-        if (data.n) {
+        if (data.n > H1_CHUNK_SMALL) {
             bufq_push_mem(q, c->s.in_mem, data.p, data.n);
-            moved += data.n;
+        } else {
+            bufq_push_copy(q, data); /* a slice for each would cost more than its bytes */
         }
+        moved += data.n;
         stream_consume(&c->s, used);
         c->body_state = rc == 1 ? 1 : 0;
         if (rc == 0 && !used) {
@@ -334,7 +331,11 @@ static ssize_t h1_read_body(req *r, bufq *q, size_t max)
     if (!stream_in(&c->s).n && send_continue(c, r) < 0) {
         return ERR_CLIENT_GONE;
     }
-    return c->body == MSG_BODY_CHUNKED ? read_chunked(c, r, q, max) : read_length(c, q, max);
+    ssize_t n = c->body == MSG_BODY_CHUNKED ? read_chunked(c, r, q, max) : read_length(c, q, max);
+    if (n < 0 && n != ERR_AGAIN && n != ERR_EOF) {
+        r->close = true; /* where the next request begins is not known any more */
+    }
+    return n;
 }
 
 /* The rest of a body nobody wanted. */
@@ -376,6 +377,9 @@ static bool may_keep(const conn *c, const req *r)
     }
     if (c->body_state != 2 && (r->in.expect_continue && !c->sent_continue)) {
         return false; /* whether the body still comes is the client's choice: the connection is out of step */
+    }
+    if (c->body_state != 2 && r->has_reply && c->left > DISCARD_MAX) {
+        return false; /* too much to be read away */
     }
     return (int64_t)c->requests < l->keepalive_requests;
 }
@@ -420,6 +424,7 @@ static int h1_send_head(req *r, bool last)
 {
     (void)last;
     conn *c = r->conn;
+    c->send_ms = r->route ? (uint32_t)r->route->c->client_send_timeout : SEND_MS;
     choose_framing(c, r);
     mem *m = mem_new(MEM_16K);
     fmt f = fmt_of(m->data, m->cap);
@@ -453,8 +458,7 @@ static void arm_write_deadline(conn *c)
 {
     if (c->flushed_at != c->s.bytes_out || !timer_is_set(&c->timer)) {
         c->flushed_at = c->s.bytes_out;
-        const route *rt = c->r ? c->r->route : NULL;
-        timer_set(c->f->l, &c->timer, rt ? rt->c->client_send_timeout : 60000);
+        timer_set(c->f->l, &c->timer, c->send_ms);
     }
 }
 
@@ -465,7 +469,9 @@ static int flush(conn *c)
     }
     int rc = stream_flush(&c->s);
     if (rc == ERR_AGAIN) {
-        arm_write_deadline(c);
+        if (!c->tunnel) { /* that has its idle time */
+            arm_write_deadline(c);
+        }
     } else if (rc == 0 && c->state == CONN_REQUEST) {
         timer_clear(&c->timer);
     }
@@ -570,6 +576,16 @@ static void h1_sink_abort(sink *sk, int err)
     c->keepalive = false;
 }
 
+static stream *h1_raw(req *r)
+{
+    conn *c = r->conn;
+    if (c->chunked_out || (c->s.flags & STREAM_TLS)) {
+        return NULL;
+    }
+    c->raw = true;
+    return &c->s;
+}
+
 static stream *h1_hijack(req *r)
 {
     conn *c = r->conn;
@@ -585,11 +601,12 @@ static void h1_done(req *r)
     if (r->close) {
         c->keepalive = false;
     }
-    int rc = flush(c); /* before c->r goes: the deadline is the route's */
+    c->tunnel = false;
+    int rc = flush(c);
     c->r = NULL;
     if (rc == ERR_AGAIN) {
         conn_enter(c, CONN_DRAIN);
-    } else if (rc < 0 || c->tunnel) {
+    } else if (rc < 0) {
         conn_close(c);
     } else {
         after_response(c);
@@ -603,6 +620,7 @@ static const struct proto_ops h1_ops = {
     .body_sink = h1_body_sink,
     .read_body = h1_read_body,
     .flush = h1_flush,
+    .raw = h1_raw,
     .hijack = h1_hijack,
     .done = h1_done,
 };
@@ -653,6 +671,9 @@ static void run_request(conn *c)
             return;
         }
     }
+    if (c->raw && (c->s.flags & STREAM_WRITABLE)) {
+        req_wake(c->r);
+    }
     if (reading) {
         req_wake(c->r);
     } else if (c->s.flags & STREAM_READABLE) {
@@ -691,7 +712,8 @@ void h1_server_run(conn *c)
 void h1_server_timeout(conn *c)
 {
     if (c->state == CONN_HEAD && stream_in(&c->s).n) {
-        refuse_head(c, make_req(c), ERR_CLIENT_TIMEOUT);
+        c->late = true;
+        job_wake(c->f->l, &c->job);
     } else if (c->state == CONN_REQUEST) {
         client_gone(c, ERR_CLIENT_TIMEOUT); /* it takes no bytes of the response */
     } else {
