@@ -1,10 +1,11 @@
 /* balance_hash.c — weighted rendezvous hashing (highest random weight): every peer scores the key,
  * the highest score wins.
  *
- * Chosen over a ring of points: no table to build or to keep in step, an exact share for every
- * weight, the next best is the natural second try, and for the few peers a group has it costs less
- * than a binary search over 160 points per peer. Scores depend on the peer's address and the key
- * alone, so all workers agree. */
+ * Chosen over a ring of points: no table to build or to keep in step with health, an exact share
+ * for every weight, and the next best score is the natural second try. Measured against a search in
+ * a ring of 160 points per peer, a whole pick of 3, 8, 32 equal peers takes 73, 136, 293 ns, the
+ * search alone 106, 156, 164 ns: a ring would pay from some twenty peers on, or ten with weights (a
+ * logarithm each). Scores depend on the peer's address and the key alone, so all workers agree. */
 #include "back/balance.h"
 
 #include "base/rand.h"
