@@ -8,6 +8,13 @@
 
 enum { BODY_BUFFERED_MAX = 1 << 20, TRAILER_MAX = 8192 };
 
+/* A server that answers early (413, 503) and closes makes our writes fail; its answer is in the socket all the same, before the reset. */
+static void keep_reading(stream *s)
+{
+    bufq_clear(&s->out);
+    s->flags = (uint16_t)((s->flags & ~STREAM_DEAD) | STREAM_READABLE | STREAM_PROBE);
+}
+
 static int h1_send(fetch *f)
 {
     stream *s = fetch_stream(f);
@@ -15,7 +22,11 @@ static int h1_send(fetch *f)
         f->bytes_out += f->upload.bytes;
         stream_push(s, &f->upload);
     }
-    return stream_queued(s) ? stream_flush(s) : 0;
+    int rc = stream_queued(s) ? stream_flush(s) : 0;
+    if (rc < 0 && rc != ERR_AGAIN) {
+        keep_reading(s);
+    }
+    return rc;
 }
 
 /* The head is parsed in place; its chunk is pinned until the response is done with. */
@@ -125,6 +136,7 @@ static ssize_t read_length(fetch *f, stream *s, bufq *q, size_t max)
 
 static ssize_t read_close(fetch *f, stream *s, bufq *q, size_t max)
 {
+    s->flags |= STREAM_PROBE; /* the end matters: a reset behind the last bytes must not go unseen */
     if (!stream_in(s).n) {
         ssize_t n = fill_body(f, s);
         if (n == ERR_EOF) {
@@ -173,10 +185,12 @@ static ssize_t decode_buffered(fetch *f, stream *s, bufq *q, size_t max)
         if (rc < 0) {
             return cut(f, ERR_UPSTREAM_PROTOCOL);
         }
-        if (data.n) {
+        if (data.n > H1_CHUNK_SMALL) {
             bufq_push_mem(q, s->in_mem, data.p, data.n);
-            moved += (ssize_t)data.n;
+        } else {
+            bufq_push_copy(q, data); /* a slice for each would cost more than its bytes */
         }
+        moved += (ssize_t)data.n;
         stream_consume(s, used);
         if (rc == 1) {
             f->trailers_state = 1;

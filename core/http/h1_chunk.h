@@ -18,7 +18,7 @@ void h1_chunk_init(h1_chunk *c);
  * h1_parse_trailers; 0 when *data may be taken and the call repeated (or more input is needed when *used == 0);
  * ERR_BAD_CHUNK. */
 MUST_USE int h1_chunk_decode(h1_chunk *c, str in, str *data, size_t *used);
-enum { H1_CHUNK_HEAD_MAX = 18 };
+enum { H1_CHUNK_HEAD_MAX = 18, H1_CHUNK_SMALL = 128 /* data worth copying instead of pointing at */ };
 /* "1a2b\r\n" into buf (≥ H1_CHUNK_HEAD_MAX); returns its length. */
 size_t h1_chunk_head(char *buf, uint64_t n);
 
