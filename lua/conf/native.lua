@@ -312,7 +312,9 @@ function Loader:environment(unit)
         v = self.opts.moongate()
       end
       if v ~= nil then
-        if self.sealed then
+        if self.sealed and declarations[name] then
+          error(("'%s' belongs to the configuration; a hook can only use what was made with it before"):format(name), 2)
+        elseif self.sealed then
           rawset(t, name, v) -- hooks find it without coming here again
         end
         return v
