@@ -80,6 +80,23 @@ describe("examples/services", function()
     assert.equal("close", (w:receive()))
   end))
 
+  it("keeps a WebSocket and an event stream over a reload", run(function()
+    local w = ws.connect(gw.ports[2], "/ws/echo", host, https)
+    local events = client.connect(gw.ports[2], https)
+    events:request("GET", "/api/events", host)
+    assert.equal(200, events:head().status)
+    local from = gw:mark()
+    gw:reload()
+    local generation = gw:wait_log("now generation (%d+)", from)
+    w:send("still there?")
+    local _, back = w:receive()
+    assert.equal("still there?", back)
+    for _ = 1, 3 do
+      assert.is_truthy(events:some())
+    end
+    assert.equal("2", generation)
+  end))
+
   it("passes an upload whole", run(function()
     local body = ("0123456789"):rep(100000)
     local res = client.call(gw.ports[2], "PUT", "/upload", host, body, https)
