@@ -21,7 +21,7 @@ static int poll_sleep(task *t, lua_State *co)
     return t->timed_out ? 0 : ERR_AGAIN;
 }
 
-static const struct wait_ops sleep_wait = {.kind = "mg.sleep", .poll = poll_sleep};
+static const struct wait_ops sleep_wait = {.kind = "mg.sleep", .is_idle = true, .poll = poll_sleep};
 
 static int task_sleep(lua_State *L)
 {

@@ -10,6 +10,7 @@
 #include "script/api_conf.h"
 #include "script/budget.h"
 #include "script/hook.h"
+#include "script/load.h"
 #include "shm/dict.h"
 #include "shm/limit.h"
 #include "shm/metrics.h"
@@ -42,14 +43,6 @@ static void emit_text(const struct script_diag_sink *to, str text)
     to->emit(to->arg, &d);
 }
 
-static str item(lua_State *L, int table, int i)
-{
-    lua_rawgeti(L, table, i);
-    str s = vm_str(L, -1);
-    lua_pop(L, 1); /* the table keeps it alive */
-    return s.p ? s : STR_EMPTY;
-}
-
 static int int_item(lua_State *L, int table, int i)
 {
     lua_rawgeti(L, table, i);
@@ -67,11 +60,11 @@ static void emit_all(lua_State *L, int diags, const struct script_diag_sink *to)
         lua_rawgeti(L, d, 1);
         struct script_diag out = {.is_error = lua_toboolean(L, -1)};
         lua_pop(L, 1);
-        out.file = item(L, d, 2);
+        out.file = load_text(L, d, 2);
         out.line = int_item(L, d, 3);
         out.column = int_item(L, d, 4);
-        out.message = item(L, d, 5);
-        out.text = item(L, d, 6);
+        out.message = load_text(L, d, 5);
+        out.text = load_text(L, d, 6);
         to->emit(to->arg, &out);
         lua_pop(L, 1);
     }
@@ -115,76 +108,6 @@ static int call_boot(lua_State *L)
     return 5;
 }
 
-/* { fn, policy, label, deny, wants_ctx } on top of the stack. */
-static void take_entry(script *s, lua_State *L, hook_entry *e)
-{
-    int t = lua_gettop(L);
-    e->policy = pool_dup(&s->pool, item(L, t, 2));
-    e->label = pool_dup(&s->pool, item(L, t, 3));
-    board_policy_set(&e->shown, e->policy);
-    lua_rawgeti(L, t, 4);
-    e->deny = lua_toboolean(L, -1);
-    lua_rawgeti(L, t, 5);
-    e->wants_ctx = lua_toboolean(L, -1);
-    lua_rawgeti(L, t, 1);
-    e->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_settop(L, t);
-}
-
-static void take_list(script *s, lua_State *L, hook_list *out)
-{
-    out->n = (int)lua_objlen(L, -1);
-    out->v = pool_zalloc(&s->pool, (size_t)(out->n ? out->n : 1) * sizeof *out->v);
-    for (int i = 0; i < out->n; i++) {
-        lua_rawgeti(L, -1, i + 1);
-        take_entry(s, L, &out->v[i]);
-        lua_pop(L, 1);
-    }
-}
-
-/* route.hook_id counts from 1, as the model's list does. */
-static void take_hooks(script *s, lua_State *L, int idx)
-{
-    s->nhooks = (int)lua_objlen(L, idx) + 1;
-    s->hooks = pool_zalloc(&s->pool, (size_t)s->nhooks * sizeof *s->hooks);
-    for (int id = 1; id < s->nhooks; id++) {
-        lua_rawgeti(L, idx, id);
-        for (int p = 0; p < PHASE_COUNT; p++) {
-            lua_rawgeti(L, -1, p + 1);
-            take_list(s, L, &s->hooks[id].phase[p]);
-            lua_pop(L, 1);
-        }
-        lua_pop(L, 1);
-    }
-}
-
-static void take_inits(script *s, lua_State *L, int idx)
-{
-    s->ninits = (int)lua_objlen(L, idx);
-    s->inits = pool_zalloc(&s->pool, (size_t)(s->ninits ? s->ninits : 1) * sizeof *s->inits);
-    for (int i = 0; i < s->ninits; i++) {
-        lua_rawgeti(L, idx, i + 1);
-        s->inits[i].policy = pool_dup(&s->pool, item(L, lua_gettop(L), 2));
-        lua_rawgeti(L, -1, 1);
-        s->inits[i].ref = luaL_ref(L, LUA_REGISTRYINDEX);
-        lua_pop(L, 1);
-    }
-}
-
-static void take_sources(script *s, lua_State *L, int idx)
-{
-    s->nsources = (int)lua_objlen(L, idx);
-    s->sources = pool_zalloc(&s->pool, (size_t)(s->nsources ? s->nsources : 1) * sizeof *s->sources);
-    for (int i = 0; i < s->nsources; i++) {
-        lua_rawgeti(L, idx, i + 1);
-        int t = lua_gettop(L);
-        s->sources[i].name = pool_dup(&s->pool, item(L, t, 1));
-        s->sources[i].path = pool_dup(&s->pool, item(L, t, 2));
-        s->sources[i].hash = hash_keyed(item(L, t, 3), 0x736f7572, 0x6365);
-        lua_pop(L, 1);
-    }
-}
-
 enum { AT_DIAGS = 1, AT_MODEL, AT_HOOKS, AT_INITS, AT_SOURCES };
 
 static conf *take_all(script *s, const struct script_diag_sink *to)
@@ -200,9 +123,9 @@ static conf *take_all(script *s, const struct script_diag_sink *to)
         emit_text(to, str_c(err));
         return NULL;
     }
-    take_hooks(s, L, AT_HOOKS);
-    take_inits(s, L, AT_INITS);
-    take_sources(s, L, AT_SOURCES);
+    load_hooks(s, L, AT_HOOKS);
+    load_inits(s, L, AT_INITS);
+    load_sources(s, L, AT_SOURCES);
     s->cpu_ms = c->g.hook_cpu > 0 ? c->g.hook_cpu : INT_MAX;
     s->mem.limit = c->g.hook_memory > 0 ? (size_t)c->g.hook_memory : SIZE_MAX;
     return c;
@@ -276,14 +199,17 @@ static void start_inits(script *s)
             board_policy_set(&t->shown, s->inits[i].policy);
         }
     }
-    s->ninits = 0; /* once */
 }
 
 static script *current;
 
 void script_activate(script *s)
 {
+    if (current && current != s) {
+        task_retire(current);
+    }
     current = s;
+    s->retired = false;
     budget_aim(s);
     start_inits(s);
     lua_gc(s->L, LUA_GCCOLLECT, 0); /* what only the load needed goes before requests come */

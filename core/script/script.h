@@ -67,7 +67,8 @@ MUST_USE script *script_load(const struct script_args *a, conf **out,
 /* plan->script = s; reports a plan whose routes name hooks that s has not. 0 or ERR_CONF. */
 MUST_USE int script_bind(script *s, struct plan *p);
 /* Commit in a worker: from now on s is the current generation: the interrupt flag is planted in its compiled
- * code, its `init` hooks run as tasks. After a rollback call it again with the old one. */
+ * code, its `init` hooks run as tasks. The one before is retired: its background tasks end where they sleep, so
+ * that they do not pin it. After a rollback call it again with the old one. */
 void script_activate(script *s);
 /* Cancels what is left of its tasks and closes the state. No request may refer to it any more. */
 void script_free(script *s);

@@ -194,6 +194,11 @@ int task_continue(task *t)
     return task_resume(t, n);
 }
 
+static bool is_background(const task *t)
+{
+    return !t->r && t->plan;
+}
+
 int task_park(lua_State *L, const struct wait_ops *ops, void *arg, int64_t deadline_ms)
 {
     task *t = task_current;
@@ -206,6 +211,10 @@ int task_park(lua_State *L, const struct wait_ops *ops, void *arg, int64_t deadl
             ops->cancel(t);
         }
         return luaL_error(L, "%s: cannot wait inside a coroutine made with coroutine.create; use mg.spawn", ops->kind);
+    }
+    if (UNLIKELY(ops->is_idle && t->s->retired && is_background(t))) {
+        lua_pushlightuserdata(L, t); /* no message: task_end is silent about it */
+        return lua_error(L);
     }
     t->wait = ops;
     t->wait_arg = arg;
@@ -230,7 +239,8 @@ void task_wake(task *t)
 /* A subtask or background task is over: tells its owner, logs an error nobody waits for. */
 static void task_end(task *t, int outcome)
 {
-    if (outcome == TASK_FAILED) {
+    bool ended = outcome == TASK_FAILED && lua_touserdata(t->co, -1) == t;
+    if (outcome == TASK_FAILED && !ended) {
         const char *message = lua_tostring(t->co, -1);
         log_error("script: task of policy '%.*s' failed: %s", (int)sizeof t->shown.name, t->shown.name,
                   message ? message : "(error object is not a string)");
@@ -297,6 +307,18 @@ task *task_spawn(script *s, lua_State *L, int nargs, task *parent)
     }
     job_wake(script_process.l, &t->job);
     return t;
+}
+
+void task_retire(script *s)
+{
+    s->retired = true;
+    LIST_EACH_SAFE(node, &s->busy)
+    {
+        task *t = list_item(node, task, node);
+        if (is_background(t) && t->state == TASK_PARKED && t->wait->is_idle) {
+            task_put(t);
+        }
+    }
 }
 
 void task_drop_all(script *s)

@@ -17,7 +17,8 @@
 typedef struct task task;
 
 struct wait_ops {
-    const char *kind; /* "sleep", "body"… for status */
+    const char *kind; /* "mg.sleep", "req:body"… for status */
+    bool is_idle;     /* waits for time only */
     /* Asked after each wake: number of values it pushed on co (>= 0), or ERR_AGAIN. Must not raise. */
     int (*poll)(task *t, lua_State *co);
     /* The task goes away while it waits. NULL: nothing to undo. */
@@ -102,6 +103,8 @@ static inline task *task_main(task *t)
 {
     return t->parent ? t->parent : t->r ? t : NULL;
 }
+/* Another generation took over: background tasks that sleep end now, others at their next wait for time. */
+void task_retire(script *s);
 /* Drops everything that still runs (the state is about to close). */
 void task_drop_all(script *s);
 

@@ -92,6 +92,7 @@ struct script {
         str policy;
     } *inits;
     int ninits;
+    bool retired;        /* another generation is current: background tasks end at their next sleep */
     bool foreign;        /* the state is somebody else's (specs) */
 };
 
