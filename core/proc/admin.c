@@ -11,6 +11,7 @@
 #include "proc/master.h"
 #include "proc/place.h"
 #include "proc/status.h"
+#include "script/metrics_table.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -159,6 +160,26 @@ static void admin_start_status(admin_conn *c, enum admin_want want)
     }
 }
 
+static int admin_append(void *arg, const char *p, size_t n)
+{
+    return fwrite(p, 1, n, arg) == n ? 0 : ERR_MEM;
+}
+
+static void admin_answer_metrics(admin_conn *c)
+{
+    const shared *sh = &c->a->m->shared;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    if (!f) {
+        admin_conn_close(c);
+        return;
+    }
+    int rc = stats_render(sh->stats, metrics_table_open(sh->slots), admin_append, f);
+    fclose(f);
+    admin_answer(c, text, rc < 0 ? 0 : n);
+}
+
 static void admin_start_swap(admin_conn *c, bool back)
 {
     master *m = c->a->m;
@@ -187,6 +208,8 @@ static void admin_run(admin_conn *c, str line)
         admin_start_status(c, ADMIN_STATUS);
     } else if (str_eq(line, STR("status text"))) {
         admin_start_status(c, ADMIN_STATUS_TEXT);
+    } else if (str_eq(line, STR("metrics"))) {
+        admin_answer_metrics(c);
     } else if (str_eq(line, STR("reload"))) {
         admin_start_swap(c, false);
     } else if (str_eq(line, STR("rollback"))) {
@@ -201,9 +224,10 @@ static void admin_run(admin_conn *c, str line)
         admin_answer_result(c, true, STR("stopping"));
         master_end(m);
     } else {
-        admin_answer_result(c, false,
-                            STR("unknown command; known: status, status text, reload, rollback, "
-                                "reopen, quit, end"));
+        admin_answer_result(
+            c, false,
+            STR("unknown command; known: status, status text, metrics, reload, rollback, "
+                "reopen, quit, end"));
     }
 }
 

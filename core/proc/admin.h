@@ -2,6 +2,7 @@
  *
  *   status        the page as JSON
  *   status text   the page for people
+ *   metrics       all figures as Prometheus text
  *   reload        new generation; answers when it is committed or rejected:
  * {"ok":…,"generation":…,"text":…} rollback      back to the previous generation; the same answer
  *   quit, end     graceful or immediate stop; answers at once

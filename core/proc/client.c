@@ -184,7 +184,9 @@ int client_run(const command *c)
         return 1;
     }
     if (c->verb == COMMAND_STATUS) {
-        char *page = client_ask(fd, c->json ? "status\n" : "status text\n");
+        char *page = client_ask(fd, c->metrics ? "metrics\n"
+                                    : c->json  ? "status\n"
+                                               : "status text\n");
         rc = page ? 0 : client_fail("no answer from the gateway", path);
         fputs(page ? page : "", stdout);
         free(page);

@@ -26,7 +26,8 @@ const char command_help[] =
     "  moongate test [FILE...]           run the specs of policies in the real engine\n"
     "  moongate reload [--rollback]      new generation from the files, or back to the previous "
     "one\n"
-    "  moongate status [--json]          what a running gateway does\n"
+    "  moongate status [--json|--metrics]  what a running gateway does; --metrics: Prometheus "
+    "text\n"
     "  moongate stop [--now]             end a running gateway, gracefully unless --now\n"
     "  moongate help\n"
     "\n"
@@ -154,11 +155,8 @@ static int command_long(command *c, struct command_args *a)
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"watch", &c->watch},
-                 {"json", &c->json},
-                 {"rollback", &c->rollback},
-                 {"now", &c->now},
-                 {"daemon", &c->daemonize}};
+    } flags[] = {{"watch", &c->watch},       {"json", &c->json}, {"metrics", &c->metrics},
+                 {"rollback", &c->rollback}, {"now", &c->now},   {"daemon", &c->daemonize}};
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
         if (strcmp(name, flags[i].name) == 0) {
             *flags[i].flag = true;

@@ -29,7 +29,7 @@ typedef struct command {
     const char *pid;       /* -g "pid …;" */
     const char *signal;    /* -s */
     const char *socket;    /* --socket: admin socket of another place */
-    bool daemonize, watch, json, rollback, now, dump, quiet, verbose;
+    bool daemonize, watch, json, metrics, rollback, now, dump, quiet, verbose;
     const char *overrides[COMMAND_OVERRIDES_MAX];
     int lua_argc; /* COMMAND_LUA: what goes to it, from the verb on */
     char **lua_argv;

@@ -75,6 +75,15 @@ describe("moongate status", function()
     end
   end))
 
+  it("prints all figures as Prometheus text with --metrics", run(function()
+    local o = origin.start()
+    local gw = start(o.port)
+    client.get(gw.port, "/")
+    local text = ctl.run(gw, "status", "--metrics"):stdout()
+    assert.matches("\nmoongate_worker_starts_total 2\n", text)
+    assert.matches("\nmoongate_generation 1\n", text)
+  end))
+
   it("says so when no gateway runs", run(function()
     local done = gateway.exec("", { args = { "status", "-c", "{conf}" } })
     assert.equal(1, done.status)
