@@ -54,6 +54,9 @@ static void start_body(fetch *f)
     if (f->res.body == MSG_BODY_CHUNKED) {
         h1_chunk_init(&f->chunk);
     }
+    if (f->res.body == MSG_BODY_CLOSE) {
+        stream_expect_end(fetch_stream(f));
+    }
 }
 
 static int take_head(fetch *f, stream *s)

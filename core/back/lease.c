@@ -4,22 +4,31 @@
 #include "back/lease.h"
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "net/connect.h"
 #include "tls/stream_tls.h"
 
 enum { LEASE_IDLE, LEASE_CONNECTING, LEASE_HANDSHAKE, LEASE_READY };
 
-static bool conn_is_fit(const peer *p, const idle_conn *c)
+/* What a connection was opened for: the TLS settings, and with TLS the name that its certificate was checked against. */
+static uint64_t tag_of(const lease *le)
 {
-    return c->tag == p->g->config_tag && (p->g->conf->keepalive_requests == 0 ||
+    const group *g = le->p->g;
+    return g->tls && le->tls_name.n ? g->config_tag ^ hash_keyed(le->tls_name, 1, 0) : g->config_tag;
+}
+
+static bool conn_is_fit(const lease *le, const idle_conn *c)
+{
+    const peer *p = le->p;
+    return c->tag == tag_of(le) && (p->g->conf->keepalive_requests == 0 ||
                                           (int64_t)c->requests < p->g->conf->keepalive_requests);
 }
 
-static idle_conn *take_pooled(peer *p)
+static idle_conn *take_pooled(const lease *le)
 {
     idle_conn *c;
-    while ((c = idle_take(&p->idle)) != NULL) {
-        if (conn_is_fit(p, c)) {
+    while ((c = idle_take(&le->p->idle)) != NULL) {
+        if (conn_is_fit(le, c)) {
             return c;
         }
         idle_conn_free(c);
@@ -45,7 +54,7 @@ int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
 {
     *le = (lease){.p = p, .tls_name = a->tls_name};
     le->pooled = a->pooled;
-    le->c = a->fresh || !a->pooled ? NULL : take_pooled(p);
+    le->c = a->fresh || !a->pooled ? NULL : take_pooled(le);
     if (le->c) {
         le->reused = true;
         le->state = LEASE_READY;
@@ -53,7 +62,7 @@ int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
         return 0;
     }
     le->c = idle_conn_new();
-    le->c->tag = p->g->config_tag;
+    le->c->tag = tag_of(le);
     int rc = connect_start(&le->c->s, l, &p->at, NULL, a->user);
     if (rc < 0) {
         return fail(le, rc);
@@ -98,7 +107,7 @@ void lease_end(lease *le, bool reusable)
     }
     le->c = NULL;
     c->requests++;
-    if (reusable && le->state == LEASE_READY && !le->p->gone && conn_is_fit(le->p, c)) {
+    if (reusable && le->state == LEASE_READY && !le->p->gone && conn_is_fit(le, c)) {
         idle_park(c->s.l, &le->p->idle, c);
     } else {
         idle_conn_free(c);

@@ -7,7 +7,7 @@
 
 #include <unistd.h>
 
-enum { RELAY_MIN = 256 * 1024, RELAY_TURN = 4 << 20 };
+enum { RELAY_MIN = 256 * 1024, RELAY_TURNS = 16 };
 
 static bool is_possible(req *r, stream *up)
 {
@@ -37,6 +37,20 @@ static int ended(req *r, const stream *up, ssize_t rc)
     return ERR_CLIENT_GONE;
 }
 
+/* One splice, accounted. Only ERR_AGAIN means that a side is drained or full. */
+static ssize_t move(req *r, stream *up, stream *to)
+{
+    fetch *f = &r->fetch;
+    size_t held = r->relay->held;
+    ssize_t n = stream_splice(up, to, r->relay, (size_t)f->left + held);
+    size_t given = n > 0 ? (size_t)n : 0;
+    size_t taken = given + r->relay->held - held;
+    r->sent_body += given;
+    f->left -= (int64_t)taken;
+    f->bytes_in += taken;
+    return n;
+}
+
 int relay_run(req *r)
 {
     fetch *f = &r->fetch;
@@ -54,23 +68,18 @@ int relay_run(req *r)
             return RELAY_OFF;
         }
     }
-    size_t held = r->relay->held;
-    size_t want = (size_t)f->left + held < RELAY_TURN ? (size_t)f->left + held : RELAY_TURN;
-    ssize_t n = stream_splice(up, to, r->relay, want);
-    size_t given = n > 0 ? (size_t)n : 0;
-    size_t taken = given + r->relay->held - held;
-    r->sent_body += given;
-    f->left -= (int64_t)taken;
-    f->bytes_in += taken;
-    if (f->left == 0 && !r->relay->held) {
-        f->body_done = true;
-        return RELAY_DONE;
+    for (int turn = 0; turn < RELAY_TURNS; turn++) {
+        ssize_t n = move(r, up, to);
+        if (f->left == 0 && !r->relay->held) {
+            f->body_done = true;
+            return RELAY_DONE;
+        }
+        if (n < 0) {
+            return ended(r, up, n);
+        }
     }
-    if (n > 0 && (size_t)n == want) {
-        req_wake(r); /* others first */
-        return RELAY_EMPTY;
-    }
-    return n > 0 ? relay_holds(r) ? RELAY_FULL : RELAY_EMPTY : ended(r, up, n);
+    req_wake(r); /* others first */
+    return RELAY_EMPTY;
 }
 
 bool relay_holds(const req *r)

@@ -4,12 +4,13 @@
 #include "base/err.h"
 #include "flow/steps.h"
 
-enum { TUNNEL_QUEUED_MAX = 128 * 1024, TUNNEL_TURNS = 16 };
+enum { TUNNEL_QUEUED_MAX = 128 * 1024, TUNNEL_TURNS = 16, HALF_CLOSED_MS = 5000 };
+enum { UP_ENDED = 1, DOWN_ENDED = 2 };
 
 struct tunnel {
     stream *client, *up;
     uint64_t moved;   /* bytes, both ways: progress for the idle time */
-    bool over;
+    unsigned ended;   /* *_ENDED: that direction is over and its receiver was told */
 };
 
 static uint32_t open_tunnels;
@@ -54,37 +55,55 @@ static int move(struct tunnel *t, stream *from, stream *to)
         if (n == ERR_AGAIN) {
             return 0;
         }
+        if (n == ERR_EOF || n == ERR_TLS_EOF) {
+            return stream_queued(to) ? 0 : ERR_EOF;
+        }
         if (n < 0) {
-            return stream_queued(to) == 0 || n != ERR_EOF ? (int)n : 0;
+            return (int)n;
         }
     }
     return 1; /* more may be there: come again */
 }
 
+/* One direction; the end of its sender is passed on as ours, so that what still comes the other way arrives. 1 come again, 0 wait, < 0 broken. */
+static int run_direction(struct tunnel *t, unsigned which, stream *from, stream *to)
+{
+    if (!(t->ended & which)) {
+        int rc = move(t, from, to);
+        if (rc != ERR_EOF) {
+            return rc;
+        }
+        t->ended |= which;
+    }
+    int rc = stream_shut(to);
+    return rc == ERR_AGAIN ? 0 : rc;
+}
+
 int tunnel_step(req *r)
 {
     if (!r->tunnel) {
-        r->tunnel = tunnel_new(r);
-        if (r->proto->flush(r) < 0) {
-            /* the 101 goes out with the first bytes */
-        }
+        r->tunnel = tunnel_new(r); /* the 101 is queued and goes out with the first bytes, or now */
+        timer_clear(&r->total);
     }
     struct tunnel *t = r->tunnel;
+    r->close = true;
     if (r->timed_out) {
-        r->close = true;
         return STEP_NEXT;
     }
-    int up = move(t, t->client, t->up);
-    int down = move(t, t->up, t->client);
-    if (up < 0 || down < 0) {
-        r->close = true;
-        return STEP_NEXT;
-    }
+    int up = run_direction(t, UP_ENDED, t->client, t->up);
+    int down = run_direction(t, DOWN_ENDED, t->up, t->client);
     r->sent_body = t->moved;
+    if (up < 0 || down < 0 || t->ended == (UP_ENDED | DOWN_ENDED)) {
+        return STEP_NEXT;
+    }
     if (up > 0 || down > 0) {
         req_wake(r);
     }
-    return req_wait_here(r, REQ_WAIT_TUNNEL, r->route->c->tunnel_idle, t->moved + 1);
+    int64_t idle = r->route->c->tunnel_idle;
+    if (t->ended && idle > HALF_CLOSED_MS) {
+        idle = HALF_CLOSED_MS;
+    }
+    return req_wait_here(r, REQ_WAIT_TUNNEL, idle, t->moved * 4 + t->ended + 1);
 }
 
 uint32_t tunnel_count(void)
