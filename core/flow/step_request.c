@@ -57,6 +57,7 @@ int step_admit(req *r)
     }
     if (UNLIKELY(rc < 0)) {
         choose_face(r);
+        r->close = true; /* who gets this wrong gets more wrong */
     }
     return rc;
 }
