@@ -347,23 +347,23 @@ void master_on_worker_gone(master *m, const crew_worker *w)
 void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum, const priv *ids,
                             bool back)
 {
-    bundle_unref(m->previous);
+    bundle *oldest =
+        back ? m->bundle : m->previous; /* m->sum views into m->bundle: released last */
+    bundle *newer = back ? m->previous : NULL;
     m->previous = back ? NULL : m->bundle;
     m->previous_number = m->generation;
-    if (back) {
-        bundle_unref(m->bundle);
-    }
     m->bundle = bundle_ref(b);
     m->generation = number;
     m->fresh = true;
     m->committed_wall_ms = clock_wall_ms();
+    /* What a worker takes on once in its life. */
+    m->renew = m->renew || !priv_eq(&m->ids, ids) || !str_eq(m->sum.resolver, sum->resolver);
+    m->ids = *ids;
     summary_fini(&m->sum);
     m->sum = *sum;
     *sum = (summary){.workers = 0};
-    if (!priv_eq(&m->ids, ids)) {
-        m->ids = *ids;
-        m->renew = true;
-    }
+    bundle_unref(oldest);
+    bundle_unref(newer);
     stats_set(STAT_GENERATION, number);
 }
 

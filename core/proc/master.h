@@ -42,7 +42,7 @@ typedef struct master {
     bundle *bundle, *previous;
     uint64_t generation, previous_number, last_number;
     bool fresh; /* committed, but not yet applied to the master itself */
-    bool renew; /* other ids: the workers must be replaced */
+    bool renew; /* other ids or DNS servers: the workers must be replaced */
     int64_t committed_wall_ms;
     summary sum; /* of bundle */
     priv ids;

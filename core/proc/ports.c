@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void ports_key(const str *addresses, int n, char *buf, size_t cap)
@@ -94,6 +95,9 @@ static int ports_open_one(ports *p, const char *key, str address, int backlog, c
         free(one->address);
         one->address = NULL;
         return rc;
+    }
+    if (args.at.unix_path && chmod(args.at.unix_path, 0666) < 0) {
+        log_warn("listen %s: cannot be opened to all users", one->address);
     }
     addr_print(&args.at, one->shown, sizeof one->shown);
     return 0;

@@ -77,6 +77,7 @@ void summary_record(bundle_draft *d, const conf *c)
     summary_put(d, "pid", g->pid);
     summary_put(d, "error_log", g->error_log);
     summary_put(d, "admin_socket", g->admin_socket);
+    summary_put(d, "resolver", g->resolver);
     summary_put_lists(d, g);
 }
 
@@ -154,7 +155,8 @@ int summary_read(const bundle *b, summary *out)
                  {"group", &out->group},
                  {"pid", &out->pid},
                  {"error_log", &out->error_log},
-                 {"admin_socket", &out->admin_socket}};
+                 {"admin_socket", &out->admin_socket},
+                 {"resolver", &out->resolver}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         str value;
         if (!bundle_find(b, BUNDLE_FACT, str_c(numbers[i].key), &value) ||

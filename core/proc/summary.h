@@ -27,7 +27,7 @@ typedef struct summary {
     int64_t shutdown_ms, watchdog_ms, probation_ms;
     int64_t error_level;
     bool watch;
-    str user, group, pid, error_log, admin_socket; /* empty: absent */
+    str user, group, pid, error_log, admin_socket, resolver; /* empty: absent */
     VEC(str) addresses; /* of the listeners, in the order of the configuration */
     VEC(int) backlogs;
     VEC(summary_dict) dicts;

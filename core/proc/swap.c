@@ -174,6 +174,11 @@ static int swap_provide(swap *s, char *err, size_t errcap)
         snprintf(err, errcap, "the summary of the configuration is damaged");
         return ERR_CONF;
     }
+    if (s->sum.workers > m->shared.slots) {
+        snprintf(err, errcap, "workers: at most %u without a restart of the gateway",
+                 m->shared.slots);
+        return ERR_CONF;
+    }
     int rc = priv_resolve(s->sum.user, s->sum.group, &s->ids, err, errcap);
     if (rc == 0) {
         rc = shared_update(&m->shared, &s->sum, swap_send_segment, s, err, errcap);

@@ -61,7 +61,8 @@ static void worker_drain(worker *w, int64_t grace_ms)
         log_info("worker draining, at most %lld ms", (long long)grace_ms);
     }
     front_drain(w->front, grace_ms, worker_on_drained, w);
-    /* While any process has them open the kernel goes on queueing connections that nobody would accept. */
+    /* While any process has them open the kernel goes on queueing connections that nobody would
+     * accept. */
     ports_fini(w->args.ports, false);
 }
 
