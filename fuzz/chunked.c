@@ -1,14 +1,14 @@
 /* chunked.c — the chunked coding with its trailer section.
- * Properties: any split gives the same bytes, end and verdict; what was decoded, encoded again, decodes to the same; nothing but views of
- * the input is handed out. */
+ * Properties: any split gives the same bytes, end and verdict; what was decoded, encoded again,
+ * decodes to the same; nothing but views of the input is handed out. */
 #include "support.h"
 
 #include "http/h1_chunk.h"
 
 typedef struct result {
-    int rc;         /* as h1_chunk_decode */
+    int rc; /* as h1_chunk_decode */
     size_t used;
-    size_t n;       /* body bytes */
+    size_t n; /* body bytes */
     char *body;
 } result;
 

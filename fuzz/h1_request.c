@@ -1,6 +1,6 @@
 /* h1_request.c — request heads. The first byte chooses limits, the rest is the input.
- * Properties: all at once = in any pieces; what would be forwarded parses to the same message with one framing field; memory is bounded
- * by the input. */
+ * Properties: all at once = in any pieces; what would be forwarded parses to the same message with
+ * one framing field; memory is bounded by the input. */
 #include "support.h"
 
 static int parse(str in, const h1_limits *lim, h1_scan *scan, msg *m)

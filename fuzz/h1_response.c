@@ -1,5 +1,5 @@
-/* h1_response.c — response heads as an upstream may send them. The first byte chooses limits and the request's method.
- * Properties as in h1_request.c. */
+/* h1_response.c — response heads as an upstream may send them. The first byte chooses limits and
+ * the request's method. Properties as in h1_request.c. */
 #include "support.h"
 
 enum { OPTION_HEAD = 4, OPTION_CONNECT = 8 };

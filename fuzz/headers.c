@@ -1,5 +1,5 @@
-/* headers.c — the field list driven by a little program: each step takes an operation, a name and a value from the input, and the list is
- * compared with a plain array that does the same. */
+/* headers.c — the field list driven by a little program: each step takes an operation, a name and a
+ * value from the input, and the list is compared with a plain array that does the same. */
 #include "support.h"
 
 enum { MODEL_MAX = 256 };
@@ -9,7 +9,7 @@ typedef struct model {
     size_t n;
 } model;
 
-static const char *const known[] = {"Host",   "cookie",    "Content-Length", "X-A",
+static const char *const known[] = {"Host",   "cookie",     "Content-Length", "X-A",
                                     "x-long", "Connection", "accept",         "x-b_c"};
 
 static str take(str *rest, size_t n)

@@ -1,5 +1,5 @@
-/* support.h — what the fuzz targets share: strict limits, messages compared field by field. A property that does not
- * hold ends in REQUIRE, so that a finding says which one. */
+/* support.h — what the fuzz targets share: strict limits, messages compared field by field. A
+ * property that does not hold ends in REQUIRE, so that a finding says which one. */
 #ifndef FUZZ_SUPPORT_H
 #define FUZZ_SUPPORT_H
 
@@ -43,8 +43,9 @@ static inline void support_same_fields(const headers *a, const headers *b, bool 
         }
         const field *y = headers_each(b, &k);
         /* framing fields are written anew */
-        while (forwarded && y && (y->token == TOKEN_TRANSFER_ENCODING ||
-                                  (y->token == TOKEN_CONTENT_LENGTH && (y->flags & FIELD_DROP)))) {
+        while (forwarded && y &&
+               (y->token == TOKEN_TRANSFER_ENCODING ||
+                (y->token == TOKEN_CONTENT_LENGTH && (y->flags & FIELD_DROP)))) {
             y = headers_each(b, &k);
         }
         REQUIRE(!x == !y);

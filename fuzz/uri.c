@@ -1,5 +1,6 @@
-/* uri.c — targets, hosts, encoding, queries, cookies. The first byte chooses method and slash merging.
- * Properties: the normaliser is idempotent and leaves no dot segment; encoding is undone by decoding; a host is its own canonical form. */
+/* uri.c — targets, hosts, encoding, queries, cookies. The first byte chooses method and slash
+ * merging. Properties: the normaliser is idempotent and leaves no dot segment; encoding is undone
+ * by decoding; a host is its own canonical form. */
 #include "support.h"
 
 #include "http/cookie.h"

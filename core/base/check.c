@@ -1,5 +1,5 @@
-/* check.c — the end of a process that found itself wrong. Only async-signal-safe calls after the text is
- * formatted: fatal() may be reached with the heap already damaged. */
+/* check.c — the end of a process that found itself wrong. Only async-signal-safe calls after the
+ * text is formatted: fatal() may be reached with the heap already damaged. */
 #include "base/check.h"
 
 #include <execinfo.h>

@@ -51,7 +51,8 @@ void fmt_milli(fmt *f, int64_t v)
     fmt_bytes(f, tail, sizeof tail);
 }
 
-/* Length of the well-formed UTF-8 sequence at the start of `s` (Unicode 15 table 3-7), 0 when malformed. */
+/* Length of the well-formed UTF-8 sequence at the start of `s` (Unicode 15 table 3-7), 0 when
+ * malformed. */
 static size_t utf8_length(const unsigned char *s, size_t n)
 {
     unsigned char lead = s[0];

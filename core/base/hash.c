@@ -1,5 +1,6 @@
-/* hash.c — SipHash-1-3 (Aumasson and Bernstein; one round per word, three at the end, as in the Rust and
- * Python tables: enough against hash flooding, half the cost of 2-4) and CRC-32C by table. */
+/* hash.c — SipHash-1-3 (Aumasson and Bernstein; one round per word, three at the end, as in the
+ * Rust and Python tables: enough against hash flooding, half the cost of 2-4) and CRC-32C by table.
+ */
 #include "base/hash.h"
 
 #include "base/rand.h"
@@ -42,8 +43,8 @@ static inline uint64_t load_le64(const char *p)
     return v;
 }
 
-/* The last n % 8 bytes as a little-endian word, by overlapping loads: a loop over them was a quarter of the
- * hash of a short key. */
+/* The last n % 8 bytes as a little-endian word, by overlapping loads: a loop over them was a
+ * quarter of the hash of a short key. */
 static inline uint64_t load_tail(const char *p, size_t n)
 {
     size_t rest = n & 7;
@@ -55,9 +56,10 @@ static inline uint64_t load_tail(const char *p, size_t n)
         return load_le64(p + n - 8) >> (8 * (8 - rest));
     }
     if (rest >= 4) {
-        uint64_t low = tail[0] | (uint64_t)tail[1] << 8 | (uint64_t)tail[2] << 16 | (uint64_t)tail[3] << 24;
-        uint64_t high = tail[rest - 4] | (uint64_t)tail[rest - 3] << 8 | (uint64_t)tail[rest - 2] << 16 |
-                        (uint64_t)tail[rest - 1] << 24;
+        uint64_t low =
+            tail[0] | (uint64_t)tail[1] << 8 | (uint64_t)tail[2] << 16 | (uint64_t)tail[3] << 24;
+        uint64_t high = tail[rest - 4] | (uint64_t)tail[rest - 3] << 8 |
+                        (uint64_t)tail[rest - 2] << 16 | (uint64_t)tail[rest - 1] << 24;
         return low | high << (8 * (rest - 4));
     }
     return tail[0] | (uint64_t)tail[rest / 2] << (8 * (rest / 2)) |

@@ -1,5 +1,5 @@
-/* map.c — linear probing over a power of two, at most three quarters full; removal shifts back, so there
- * are no tombstones and a lookup ends at the first free entry. */
+/* map.c — linear probing over a power of two, at most three quarters full; removal shifts back, so
+ * there are no tombstones and a lookup ends at the first free entry. */
 #include "base/map.h"
 
 #include "base/check.h"

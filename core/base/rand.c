@@ -27,7 +27,8 @@ void rand_seed(void)
 {
     do {
         rand_secure(state, sizeof state);
-    } while (!(state[0] | state[1] | state[2] | state[3])); /* the one state that never leaves itself */
+    } while (
+        !(state[0] | state[1] | state[2] | state[3])); /* the one state that never leaves itself */
 }
 
 static inline uint64_t rotl(uint64_t x, unsigned by)

@@ -1,7 +1,8 @@
 /* regex.c — the only file that knows PCRE2.
  *
- * One match context, one match-data block and one JIT stack serve all patterns of the process: matching is
- * never nested. Limits hold for JIT and interpreter alike; a pattern that needs more is a pattern to mend. */
+ * One match context, one match-data block and one JIT stack serve all patterns of the process:
+ * matching is never nested. Limits hold for JIT and interpreter alike; a pattern that needs more is
+ * a pattern to mend. */
 #include "base/regex.h"
 
 #include "base/check.h"
@@ -21,11 +22,11 @@ enum {
 
 struct regex {
     pcre2_code *code;
-    int captures;      /* groups, without the whole match */
-    uint32_t names;    /* entries of the name table */
+    int captures;   /* groups, without the whole match */
+    uint32_t names; /* entries of the name table */
     uint32_t name_size;
     const unsigned char *name_table;
-    char *prefix;      /* literal start, NULL when there is none */
+    char *prefix; /* literal start, NULL when there is none */
     size_t prefix_n;
 };
 
@@ -60,10 +61,13 @@ static uint32_t pcre2_options(unsigned flags)
         unsigned flag;
         uint32_t option;
     } table[] = {
-        {REGEX_CASELESS, PCRE2_CASELESS},   {REGEX_ANCHORED, PCRE2_ANCHORED},
+        {REGEX_CASELESS, PCRE2_CASELESS},
+        {REGEX_ANCHORED, PCRE2_ANCHORED},
         {REGEX_UTF, PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF},
-        {REGEX_DOTALL, PCRE2_DOTALL},       {REGEX_MULTILINE, PCRE2_MULTILINE},
-        {REGEX_EXTENDED, PCRE2_EXTENDED},   {REGEX_DUPNAMES, PCRE2_DUPNAMES},
+        {REGEX_DOTALL, PCRE2_DOTALL},
+        {REGEX_MULTILINE, PCRE2_MULTILINE},
+        {REGEX_EXTENDED, PCRE2_EXTENDED},
+        {REGEX_DUPNAMES, PCRE2_DUPNAMES},
         {REGEX_DOLLAR_ENDONLY, PCRE2_DOLLAR_ENDONLY},
     };
     uint32_t options = PCRE2_NEVER_BACKSLASH_C;
@@ -103,8 +107,8 @@ static size_t skip_class(const char *p, size_t n, size_t i)
     return i < n ? i + 1 : n;
 }
 
-/* True when the pattern has an alternative outside all groups, or anything this scan does not know for sure
- * (quoting, extended syntax switched on inside): then no prefix is claimed. */
+/* True when the pattern has an alternative outside all groups, or anything this scan does not know
+ * for sure (quoting, extended syntax switched on inside): then no prefix is claimed. */
 static bool has_open_alternative(const char *p, size_t n)
 {
     int depth = 0;
@@ -125,8 +129,8 @@ static bool has_open_alternative(const char *p, size_t n)
             if (i + 2 < n && p[i + 1] == '?' && p[i + 2] == '#') {
                 return true;
             }
-            for (size_t j = i + 2; i + 1 < n && p[i + 1] == '?' && j < n && strchr("imsnxJU^-", p[j]);
-                 j++) {
+            for (size_t j = i + 2;
+                 i + 1 < n && p[i + 1] == '?' && j < n && strchr("imsnxJU^-", p[j]); j++) {
                 if (p[j] == 'x') {
                     return true;
                 }
@@ -156,9 +160,11 @@ static size_t literal_start(const char *p, size_t n, char *out)
     while (i < n) {
         unsigned char c = (unsigned char)p[i];
         if (c == '\\') {
-            /* an escaped letter or digit is a class, an assertion or a code: the literal part ends */
+            /* an escaped letter or digit is a class, an assertion or a code: the literal part ends
+             */
             if (i + 1 >= n || (unsigned char)p[i + 1] >= 0x80 ||
-                strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", p[i + 1])) {
+                strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+                       p[i + 1])) {
                 return got;
             }
             c = (unsigned char)p[++i];
@@ -263,7 +269,8 @@ int regex_exec(const regex *re, str subject, size_t from, regex_match *m)
         return ERR_INVALID;
     }
     const char *text = subject.n ? subject.p : "";
-    int rc = pcre2_match(re->code, (PCRE2_SPTR)text, subject.n, from, 0, shared.data, shared.context);
+    int rc =
+        pcre2_match(re->code, (PCRE2_SPTR)text, subject.n, from, 0, shared.data, shared.context);
     if (rc < 0) {
         return exec_error(rc);
     }

@@ -1,4 +1,5 @@
-/* slice.c — bufq: a ring of slices that grows by doubling and is dropped when a connection goes idle. */
+/* slice.c — bufq: a ring of slices that grows by doubling and is dropped when a connection goes
+ * idle. */
 #include "base/slice.h"
 
 #include "base/check.h"
@@ -76,7 +77,8 @@ static void bufq_reserve(bufq *q)
     q->cap = cap;
 }
 
-/* Joins `s` to the last slice when it continues the same chunk or file; its reference is then spare. */
+/* Joins `s` to the last slice when it continues the same chunk or file; its reference is then
+ * spare. */
 static bool bufq_merge(bufq *q, const slice *s)
 {
     if (q->n == 0) {

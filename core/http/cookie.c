@@ -1,5 +1,5 @@
-/* cookie.c — pairs of a Cookie field. Lenient as servers are: no space after ";" is fine, a pair without "="
- * is skipped, quotes around a value are taken off. */
+/* cookie.c — pairs of a Cookie field. Lenient as servers are: no space after ";" is fine, a pair
+ * without "=" is skipped, quotes around a value are taken off. */
 #include "http/cookie.h"
 
 bool cookie_next(str *rest, str *name, str *value)

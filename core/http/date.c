@@ -1,4 +1,5 @@
-/* date.c — dates without libc: strftime and timegm depend on locale and time zone and cost too much. */
+/* date.c — dates without libc: strftime and timegm depend on locale and time zone and cost too
+ * much. */
 #include "http/date.h"
 
 #include "base/clock.h"
@@ -17,7 +18,8 @@ typedef struct moment {
     int hour, minute, second;
 } moment;
 
-/* Days since 1970-01-01 of a date in the Gregorian calendar; years begin in March so that the leap day is last. */
+/* Days since 1970-01-01 of a date in the Gregorian calendar; years begin in March so that the leap
+ * day is last. */
 static int64_t days_of(int64_t year, int month, int day)
 {
     year -= month <= 2;

@@ -1,7 +1,8 @@
 /* framing.c — where a message ends and whether the connection lives on.
  *
- * Everything two parsers might read differently is refused here (RFC 9112 §6.3, §11.2): a message passes only
- * when there is one way to frame it. One walk over the fields looks at the few that matter. */
+ * Everything two parsers might read differently is refused here (RFC 9112 §6.3, §11.2): a message
+ * passes only when there is one way to frame it. One walk over the fields looks at the few that
+ * matter. */
 #include "http/framing.h"
 
 #include "base/err.h"
@@ -12,8 +13,8 @@ enum { HOP = TOKEN_FLAG_HOP, NAMED_MAX = 32 };
 
 /* Tokens that the walk looks at: HOP fields and three more. */
 static const bool is_looked_at[TOKEN_COUNT] = {
-#define X(id, name, flags) \
-    [TOKEN_##id] = ((flags) & HOP) || TOKEN_##id == TOKEN_HOST || \
+#define X(id, name, flags)                                                                         \
+    [TOKEN_##id] = ((flags)&HOP) || TOKEN_##id == TOKEN_HOST ||                                    \
                    TOKEN_##id == TOKEN_CONTENT_LENGTH || TOKEN_##id == TOKEN_EXPECT,
 #include "http/token.def"
 #undef X
@@ -34,7 +35,8 @@ static inline uint64_t load64(const char *p)
     return v | 0x2020202020202020u;
 }
 
-/* `lower` has 8 to 16 bytes. Folding by 0x20 is exact for letters, digits and "-", as values hold no controls. */
+/* `lower` has 8 to 16 bytes. Folding by 0x20 is exact for letters, digits and "-", as values hold
+ * no controls. */
 static inline bool same_word(str v, str lower)
 {
     return v.n == lower.n && load64(v.p) == load64(lower.p) &&
@@ -105,8 +107,9 @@ static void walk(headers *h, found *f)
     }
 }
 
-/* Drops extension fields that Connection names (RFC 9110 §7.6.1). A name that stands in token.def means something to us or to what is
- * behind: dropping it on a client's word (Content-Length, Host, X-Forwarded-For, Authorization) is an attack, so it is ignored. */
+/* Drops extension fields that Connection names (RFC 9110 §7.6.1). A name that stands in token.def
+ * means something to us or to what is behind: dropping it on a client's word (Content-Length, Host,
+ * X-Forwarded-For, Authorization) is an attack, so it is ignored. */
 static int drop_named(headers *h)
 {
     int names = 0;
@@ -128,7 +131,8 @@ static int drop_named(headers *h)
     return 0;
 }
 
-/* Digits only and below 2^63; a list, even of equal numbers, is not one (RFC 9112 §6.3 rule 5 lets us refuse). */
+/* Digits only and below 2^63; a list, even of equal numbers, is not one (RFC 9112 §6.3 rule 5 lets
+ * us refuse). */
 static int read_length(const found *f, int64_t *length)
 {
     return f->lengths == 1 && str_to_i64(f->length->value, length) == 0 ? 0 : ERR_BAD_LENGTH;
@@ -203,8 +207,7 @@ static int read_expect(msg *m, const found *f)
         return ERR_EXPECT;
     }
     /* RFC 9110 §10.1.1: not from a 1.0 client, and pointless without a body */
-    m->expect_continue =
-        m->version != HTTP_1_0 && (m->body == MSG_BODY_CHUNKED || m->length > 0);
+    m->expect_continue = m->version != HTTP_1_0 && (m->body == MSG_BODY_CHUNKED || m->length > 0);
     return 0;
 }
 
@@ -249,7 +252,8 @@ int framing_response(msg *m, enum method request_method)
     m->keepalive = persists(m, &f);
     m->upgrade = m->status == 101;
     if (has_no_body(m, request_method)) {
-        /* Content-Length tells a HEAD or a 304 how long the body would be; in a 1xx or 204 it has no place (RFC 9110 §8.6) */
+        /* Content-Length tells a HEAD or a 304 how long the body would be; in a 1xx or 204 it has
+         * no place (RFC 9110 §8.6) */
         if (f.length && (request_method == METHOD_HEAD || m->status == 304)) {
             f.length->flags &= (uint16_t)~FIELD_DROP;
         }

@@ -1,7 +1,8 @@
 /* h1_chunk.c — the chunked coding.
  *
- * Strict on purpose (RFC 9112 §7.1): a chunk size is hex digits only, at most 16 of them and below 2^63 in
- * sum; no white space around it; lines end in CRLF. What two implementations may read differently is refused. */
+ * Strict on purpose (RFC 9112 §7.1): a chunk size is hex digits only, at most 16 of them and below
+ * 2^63 in sum; no white space around it; lines end in CRLF. What two implementations may read
+ * differently is refused. */
 #include "http/h1_chunk.h"
 
 #include "base/err.h"
@@ -9,8 +10,8 @@
 enum { EXT_MAX = 4096, SIZE_DIGITS_MAX = 16 };
 
 enum state {
-    SIZE_FIRST,    /* at least one digit must come */
-    SIZE_MORE,     /* more digits, ";" or CR */
+    SIZE_FIRST,                                  /* at least one digit must come */
+    SIZE_MORE,                                   /* more digits, ";" or CR */
     SIZE_LAST = SIZE_MORE + SIZE_DIGITS_MAX - 1, /* SIZE_MORE + i: i + 1 digits seen */
     EXTENSION,
     SIZE_LF,

@@ -1,19 +1,22 @@
 /* h1_parse.c — HTTP/1 heads.
  *
- * A first call parses straight on, in one pass. When the head turns out to be incomplete, later calls only look
- * for its end (find_end) and parse again once it is there, so that a head that comes byte by byte costs O(n).
- * Errors are those of the first offending byte, however the input was cut; only what needs more bytes to be
- * judged is ERR_AGAIN.
+ * A first call parses straight on, in one pass. When the head turns out to be incomplete, later
+ * calls only look for its end (find_end) and parse again once it is there, so that a head that
+ * comes byte by byte costs O(n). Errors are those of the first offending byte, however the input
+ * was cut; only what needs more bytes to be judged is ERR_AGAIN.
  *
- * Names are looked up first: a hit in token.def is a proof of its grammar, only unknown names are checked byte
- * by byte. */
+ * Names are looked up first: a hit in token.def is a proof of its grammar, only unknown names are
+ * checked byte by byte. */
 #include "http/h1_parse.h"
 
 #include "base/err.h"
 #include "http/framing.h"
 #include "http/scan.h"
+#include "http/token_wide.h"
 
-enum { METHOD_MAX = 32, EMPTY_LINES_MAX = 4 };
+enum { METHOD_MAX = 32, EMPTY_LINES_MAX = 4, SHORT_MAX = 48 };
+_Static_assert((int)SHORT_MAX >= (int)TOKEN_WIDE && (int)SHORT_MAX >= (int)SCAN_STEP,
+               "the fast path may read that far back");
 
 /* The input of one parse. */
 typedef struct head {
@@ -24,29 +27,24 @@ typedef struct head {
 } head;
 
 enum {
-    NAME = 1,       /* tchar, RFC 9110 §5.6.2 */
-    METHOD = 2,     /* tchar without lower case: method names are case-sensitive and all upper case; "get" is a mistake */
+    NAME = 1,   /* tchar, RFC 9110 §5.6.2 */
+    METHOD = 2, /* tchar without lower case: method names are case-sensitive and all upper case;
+                   "get" is a mistake */
     UNDERSCORE = 4,
 };
 
 static const uint8_t class_of[256] = {
-    ['!'] = NAME | METHOD,
-    ['#' ... '\''] = NAME | METHOD,
-    ['*'] = NAME | METHOD,
-    ['+'] = NAME | METHOD,
-    ['-'] = NAME | METHOD,
-    ['.'] = NAME | METHOD,
-    ['0' ... '9'] = NAME | METHOD,
-    ['A' ... 'Z'] = NAME | METHOD,
-    ['^'] = NAME | METHOD,
-    ['_'] = NAME | METHOD | UNDERSCORE,
-    ['`'] = NAME | METHOD,
-    ['a' ... 'z'] = NAME,
-    ['|'] = NAME | METHOD,
-    ['~'] = NAME | METHOD,
+    ['!'] = NAME | METHOD,         ['#' ... '\''] = NAME | METHOD,
+    ['*'] = NAME | METHOD,         ['+'] = NAME | METHOD,
+    ['-'] = NAME | METHOD,         ['.'] = NAME | METHOD,
+    ['0' ... '9'] = NAME | METHOD, ['A' ... 'Z'] = NAME | METHOD,
+    ['^'] = NAME | METHOD,         ['_'] = NAME | METHOD | UNDERSCORE,
+    ['`'] = NAME | METHOD,         ['a' ... 'z'] = NAME,
+    ['|'] = NAME | METHOD,         ['~'] = NAME | METHOD,
 };
 
-/* No tchar, but harmless enough for h1_limits.drop_invalid to drop the field that has it in its name. */
+/* No tchar, but harmless enough for h1_limits.drop_invalid to drop the field that has it in its
+ * name. */
 static inline bool is_odd(char c)
 {
     unsigned char u = (unsigned char)c;
@@ -122,8 +120,9 @@ static inline bool is_line_end(const char *p)
     return memcmp(p, "\r\n", 2) == 0;
 }
 
-/* A field that the fast path found odd: an unknown name, folded white space, an unusual line end, the end of the input. Always gives
- * the same answer as the fast path would; *drop as in check_name. */
+/* A field that the fast path found odd: an unknown name, folded white space, an unusual line end,
+ * the end of the input. Always gives the same answer as the fast path would; *drop as in
+ * check_name. */
 static COLD int take_field_slow(const head *hd, const char **at, field *f, bool *drop)
 {
     const char *p = *at;
@@ -147,33 +146,34 @@ static COLD int take_field_slow(const head *hd, const char **at, field *f, bool 
     return rc;
 }
 
-/* The last bytes of the input with zeros behind them, so that a name near the end can be looked at as widely as any other. */
+/* The last bytes of the input with zeros behind them, so that a name near the end can be looked at
+ * as widely as any other. */
 static COLD const char *tail_of(const head *hd, const char *p, char *tail)
 {
-    if (hd->end - hd->lo < TOKEN_WIDE) {
-        return NULL;
-    }
     memcpy(tail, hd->end - TOKEN_WIDE, TOKEN_WIDE);
     memset(tail + TOKEN_WIDE, 0, TOKEN_WIDE);
     return tail + TOKEN_WIDE - (hd->end - p);
 }
 
-/* The usual field: a name of letters, digits and dashes, one space, a value without tabs, CRLF. Returns where the next line begins, or
- * NULL when take_field_slow must look. `wide` shows the bytes at p and is readable for TOKEN_WIDE bytes, zeros after the input's end. */
+/* The usual field: a name of letters, digits and dashes, one space, a value without tabs, CRLF.
+ * Returns where the next line begins, or NULL when take_field_slow must look. `wide` shows the
+ * bytes at p and is readable for TOKEN_WIDE bytes, zeros after the input's end. The input has
+ * SHORT_MAX bytes or more. */
 __attribute__((always_inline)) static inline const char *
-take_field_fast(const head *hd, const char *p, const char *wide, field *f)
+take_field_fast(const char *end, const char *p, const char *wide, field *f)
 {
+    const char *last = end - SCAN_STEP;
     size_t n = token_length(wide);
-    enum token token = token_find_wide(wide, n);
+    unsigned token = token_find_wide(wide, n);
     if (UNLIKELY(token == TOKEN_NONE) && !token_is_simple(wide, n)) {
         return NULL;
     }
     const char *from = p + n + 2;
-    if (UNLIKELY(hd->end - from < 3 || from[-1] != ' ' || (unsigned char)from[0] <= ' ')) {
+    if (UNLIKELY(from >= end || from[-1] != ' ' || (unsigned char)from[0] <= ' ')) {
         return NULL;
     }
-    const char *to = scan_until(hd->lo, from, hd->end, 0x1f);
-    if (UNLIKELY(hd->end - to < 2 || !is_line_end(to) || to[-1] == ' ')) {
+    const char *to = scan_long(from, last, end, 0x1f);
+    if (UNLIKELY(to >= end - 1 || !is_line_end(to) || to[-1] == ' ')) {
         return NULL;
     }
     f->name = str_of(p, n);
@@ -183,50 +183,90 @@ take_field_fast(const head *hd, const char *p, const char *wide, field *f)
     return to + 2;
 }
 
-/* All fields and the empty line after them. */
-static int take_fields(const head *hd, const char **at, headers *h)
+/* Where the fields of one section go. */
+typedef struct section {
+    const head *hd;
+    headers *h;
+    uint32_t n;    /* fields so far */
+    uint32_t room; /* fields that fit without another look at the limits */
+} section;
+
+static COLD bool make_room(section *s)
 {
-    const head in = {hd->lo, hd->end, hd->lim, hd->bare_lf};
-    char tail[2 * TOKEN_WIDE];
-    const char *p = *at;
-    uint32_t n = h->n;
-    uint32_t room = 0; /* fields that fit without another look at the limits */
-    while (LIKELY(p < in.end && (unsigned char)*p > ' ')) {
-        if (UNLIKELY(n >= room)) {
-            h->n = (uint16_t)n;
-            if (n >= in.lim->fields || (n == h->cap && !headers_grow(h))) {
-                return ERR_HEAD_TOO_LARGE;
-            }
-            room = h->cap < in.lim->fields ? h->cap : in.lim->fields;
-        }
-        field *f = &h->v[n];
-        bool drop = false;
-        const char *wide = LIKELY(in.end - p >= TOKEN_WIDE) ? p : tail_of(hd, p, tail);
-        const char *next = LIKELY(wide != NULL) ? take_field_fast(&in, p, wide, f) : NULL;
-        if (UNLIKELY(!next)) {
-            const char *slow = p;
-            int rc = take_field_slow(hd, &slow, f, &drop);
-            if (rc < 0) {
-                return rc;
-            }
-            next = slow;
-        }
-        p = next;
-        if (LIKELY(!drop)) {
-            n++;
-            h->seen[f->token >> 6] |= (uint64_t)1 << (f->token & 63);
-        }
+    headers *h = s->h;
+    uint32_t most = s->hd->lim->fields;
+    h->n = (uint16_t)s->n;
+    if (s->n >= most || (s->n == h->cap && !headers_grow(h))) {
+        return false;
     }
+    s->room = h->cap < most ? h->cap : most;
+    return true;
+}
+
+static inline void count_field(section *s, unsigned token)
+{
+    s->n++;
+    s->h->seen[token >> 6] |= (uint64_t)1 << (token & 63);
+}
+
+/* One field by the slow way. */
+static COLD int take_odd_field(section *s, const char **at)
+{
+    bool drop = false;
+    field *f = &s->h->v[s->n];
+    int rc = take_field_slow(s->hd, at, f, &drop);
+    if (rc == 0 && !drop) {
+        count_field(s, f->token);
+    }
+    return rc;
+}
+
+/* The empty line that must come where no field begins. */
+static int end_section(const head *hd, const char **at, headers *h, uint32_t n)
+{
+    const char *p = *at;
     h->n = h->live = (uint16_t)n;
-    if (LIKELY(in.end - p >= 2 && is_line_end(p))) {
+    if (LIKELY(hd->end - p >= 2 && is_line_end(p))) {
         *at = p + 2;
         return 0;
     }
-    if (p < in.end && (*p == ' ' || *p == '\t')) {
+    if (p < hd->end && (*p == ' ' || *p == '\t')) {
         return ERR_OBS_FOLD; /* RFC 9112 §5.2 */
     }
-    *at = p;
     return take_line_end(hd, at, ERR_BAD_FIELD_NAME);
+}
+
+/* All fields and the empty line after them. */
+static int take_fields(const head *hd, const char **at, headers *h)
+{
+    const char *const end = hd->end;
+    const bool is_short = end - hd->lo < SHORT_MAX;
+    char tail[2 * TOKEN_WIDE];
+    section s = {hd, h, h->n, 0};
+    const char *p = *at;
+    while (LIKELY(p < end && (unsigned char)*p > ' ')) {
+        if (UNLIKELY(s.n >= s.room) && !make_room(&s)) {
+            return ERR_HEAD_TOO_LARGE;
+        }
+        if (LIKELY(!is_short)) {
+            const char *wide = LIKELY(end - p >= TOKEN_WIDE) ? p : tail_of(hd, p, tail);
+            field *f = &h->v[s.n];
+            const char *next = take_field_fast(end, p, wide, f);
+            if (LIKELY(next != NULL)) {
+                p = next;
+                count_field(&s, f->token);
+                continue;
+            }
+        }
+        *at = p;
+        int rc = take_odd_field(&s, at);
+        if (rc < 0) {
+            return rc;
+        }
+        p = *at;
+    }
+    *at = p;
+    return end_section(hd, at, h, s.n);
 }
 
 static int take_method(const head *hd, const char **at, msg *m)
@@ -503,7 +543,8 @@ int h1_parse_request(str in, const h1_limits *lim, h1_scan *scan, msg *m)
     return n;
 }
 
-int h1_parse_response(str in, const h1_limits *lim, h1_scan *scan, enum method request_method, msg *m)
+int h1_parse_response(str in, const h1_limits *lim, h1_scan *scan, enum method request_method,
+                      msg *m)
 {
     head hd = {.lim = lim, .bare_lf = true};
     int n = parse(in, &hd, take_status_line, scan, m);
@@ -514,7 +555,8 @@ int h1_parse_response(str in, const h1_limits *lim, h1_scan *scan, enum method r
     return n == ERR_AGAIN || n == ERR_BAD_STATUS ? n : ERR_UPSTREAM_HEAD;
 }
 
-/* Known fields that may come late (RFC 9110 §6.5.1): none of them frames, routes, authenticates or describes the content. */
+/* Known fields that may come late (RFC 9110 §6.5.1): none of them frames, routes, authenticates or
+ * describes the content. */
 static bool may_be_trailer(enum token t)
 {
     return t == TOKEN_NONE || t == TOKEN_ETAG || t == TOKEN_GRPC_STATUS || t == TOKEN_LINK;

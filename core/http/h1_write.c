@@ -1,5 +1,5 @@
-/* h1_write.c — heads out. Every function appends by memcpy; a buffer that is too small marks `cut` and the
- * caller, who asked h1_write_size, has a bug. */
+/* h1_write.c — heads out. Every function appends by memcpy; a buffer that is too small marks `cut`
+ * and the caller, who asked h1_write_size, has a bug. */
 #include "http/h1_write.h"
 
 #include "http/status.h"

@@ -2,11 +2,11 @@
 #include "http/method.h"
 
 static const str names[METHOD_COUNT] = {
-    [METHOD_OTHER] = {"", 0},       [METHOD_GET] = {"GET", 3},
-    [METHOD_HEAD] = {"HEAD", 4},    [METHOD_POST] = {"POST", 4},
-    [METHOD_PUT] = {"PUT", 3},      [METHOD_DELETE] = {"DELETE", 6},
+    [METHOD_OTHER] = {"", 0},          [METHOD_GET] = {"GET", 3},
+    [METHOD_HEAD] = {"HEAD", 4},       [METHOD_POST] = {"POST", 4},
+    [METHOD_PUT] = {"PUT", 3},         [METHOD_DELETE] = {"DELETE", 6},
     [METHOD_OPTIONS] = {"OPTIONS", 7}, [METHOD_PATCH] = {"PATCH", 5},
-    [METHOD_TRACE] = {"TRACE", 5},  [METHOD_CONNECT] = {"CONNECT", 7},
+    [METHOD_TRACE] = {"TRACE", 5},     [METHOD_CONNECT] = {"CONNECT", 7},
 };
 
 enum method method_find(str name)

@@ -1,5 +1,5 @@
-/* proxyproto.c — PROXY protocol 1 and 2 (haproxy's proxy-protocol.txt). Which version came is told by the first
- * byte; a connection that begins with anything else is closed. */
+/* proxyproto.c — PROXY protocol 1 and 2 (haproxy's proxy-protocol.txt). Which version came is told
+ * by the first byte; a connection that begins with anything else is closed. */
 #include "http/proxyproto.h"
 
 #include "base/err.h"

@@ -1,7 +1,9 @@
-/* scan.h — finding the next byte that may not stand in a target or a field value, 16 bytes at a time with SSE2 (8 without).
+/* scan.h — finding the next byte that may not stand in a target or a field value, 16 bytes at a
+ * time with SSE2 (8 without).
  *
- * `lo` is the lowest address that may be read: the last, short step reads the 16 bytes that end at `end` again, so that no byte
- * past the input is touched and short tails need no loop. Inline because the parser calls it for every field. */
+ * `lo` is the lowest address that may be read: the last, short step reads the 16 bytes that end at
+ * `end` again, so that no byte past the input is touched and short tails need no loop. Inline
+ * because the parser calls it for every field. */
 #ifndef HTTP_SCAN_H
 #define HTTP_SCAN_H
 
@@ -63,20 +65,31 @@ static inline uint64_t scan_skip(uint64_t bits, unsigned bytes)
 }
 #endif
 
-/* The first byte in [p, end) that is <= top (top < 0x7f) or DEL; `end` when there is none. lo <= p <= end. */
-static inline const char *scan_until(const char *lo, const char *p, const char *end, unsigned char top)
+/* scan_until for an input of at least SCAN_STEP bytes; last = end - SCAN_STEP. */
+static inline const char *scan_long(const char *p, const char *last, const char *end,
+                                    unsigned char top)
 {
-    while (end - p >= SCAN_STEP) {
+    while (LIKELY(p <= last)) {
         __typeof__(scan_bits(p, top)) bits = scan_bits(p, top);
         if (bits) {
             return p + scan_first(bits);
         }
         p += SCAN_STEP;
     }
-    if (p < end && end - lo >= SCAN_STEP) {
-        __typeof__(scan_bits(p, top)) bits =
-            scan_skip(scan_bits(end - SCAN_STEP, top), (unsigned)(SCAN_STEP - (end - p)));
-        return bits ? p + scan_first(bits) : end;
+    if (p >= end) {
+        return end;
+    }
+    __typeof__(scan_bits(p, top)) bits = scan_skip(scan_bits(last, top), (unsigned)(p - last));
+    return bits ? p + scan_first(bits) : end;
+}
+
+/* The first byte in [p, end) that is <= top (top < 0x7f) or DEL; `end` when there is none. lo <= p
+ * <= end. */
+static inline const char *scan_until(const char *lo, const char *p, const char *end,
+                                     unsigned char top)
+{
+    if (LIKELY(end - lo >= SCAN_STEP)) {
+        return scan_long(p, end - SCAN_STEP, end, top);
     }
     while (p < end && (unsigned char)*p > top && *p != 0x7f) {
         p++;

@@ -1,7 +1,10 @@
 /* status.c — reason phrases by class and number, so that a lookup is two loads. */
 #include "http/status.h"
 
-#define R(text) {text, sizeof(text) - 1}
+#define R(text)                                                                                    \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
 
 static const str informational[] = {R("Continue"), R("Switching Protocols"), R("Processing"),
                                     R("Early Hints")};
@@ -18,9 +21,14 @@ static const str successful[] = {
     [26] = R("IM Used"),
 };
 static const str redirection[] = {
-    R("Multiple Choices"), R("Moved Permanently"), R("Found"),
-    R("See Other"),        R("Not Modified"),      R("Use Proxy"),
-    [7] = R("Temporary Redirect"), [8] = R("Permanent Redirect"),
+    R("Multiple Choices"),
+    R("Moved Permanently"),
+    R("Found"),
+    R("See Other"),
+    R("Not Modified"),
+    R("Use Proxy"),
+    [7] = R("Temporary Redirect"),
+    [8] = R("Permanent Redirect"),
 };
 static const str client_error[] = {
     R("Bad Request"),

@@ -1,13 +1,15 @@
 /* token.c — the perfect hash over token.def.
  *
- * The key of a name is its first two and its last two bytes, folded, and its length; the multiplier that
- * spreads all known keys over the slots without a collision is searched when the process starts (some hundred
- * tries, well under a millisecond), so appending to token.def needs no generator. A lookup is one multiply
- * and one comparison of 32 bytes: input | fold == name, where `fold` is 0x20 under letters and 0 elsewhere,
- * so that no other byte passes for a letter or a dash. */
+ * The key of a name is its first two and its last two bytes, folded, and its length; the multiplier
+ * that spreads all known keys over the slots without a collision is searched when the process
+ * starts (some hundred tries, well under a millisecond), so appending to token.def needs no
+ * generator. A lookup is one multiply and one comparison of up to 32 bytes: input | fold == name,
+ * where `fold` is 0x20 under letters and 0 elsewhere, so that no other byte passes for a letter or
+ * a dash. */
 #include "http/token.h"
 
 #include "base/check.h"
+#include "http/token_wide.h"
 
 enum { HOP = TOKEN_FLAG_HOP };
 enum { NAME_MAX_BYTES = TOKEN_WIDE, TRIES = 1000000 };
@@ -71,7 +73,8 @@ static bool try_multiplier(uint32_t multiplier)
 {
     memset(token_table.slots, 0, sizeof token_table.slots);
     for (int t = 1; t < TOKEN_COUNT; t++) {
-        uint8_t *slot = &token_table.slots[token_slot(token_table.v[t].name, token_table.v[t].n, multiplier)];
+        uint8_t *slot =
+            &token_table.slots[token_slot(token_table.v[t].name, token_table.v[t].n, multiplier)];
         if (*slot) {
             return false;
         }
@@ -80,7 +83,8 @@ static bool try_multiplier(uint32_t multiplier)
     return true;
 }
 
-/* Runs before main, so that no caller has to think of it; token_setup remains for those who want to be sure. */
+/* Runs before main, so that no caller has to think of it; token_setup remains for those who want to
+ * be sure. */
 __attribute__((constructor)) void token_setup(void)
 {
     if (token_table.multiplier) {
@@ -91,8 +95,9 @@ __attribute__((constructor)) void token_setup(void)
         size_t n = strlen(defs[t].name);
         REQUIRE(n >= 2 && n < NAME_MAX_BYTES);
         memcpy(e->name, defs[t].name, n);
+        e->name[n] = ':';
         e->n = (uint32_t)n;
-        e->mask = ((uint32_t)1 << n) - 1;
+        e->mask = (uint32_t)(((uint64_t)2 << n) - 1);
         e->flags = (uint8_t)defs[t].flags;
         for (size_t i = 0; i < n; i++) {
             e->fold[i] = is_letter(e->name[i]) ? 0x20 : 0;
@@ -116,6 +121,7 @@ enum token token_find(str name)
     }
     char wide[NAME_MAX_BYTES] = {0};
     memcpy(wide, name.p, name.n);
+    wide[name.n] = ':';
     return token_find_wide(wide, name.n);
 }
 

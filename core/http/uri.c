@@ -1,15 +1,16 @@
 /* uri.c — the request target and the host.
  *
- * The path is checked in one pass over a class table; only a path that holds "%", "//" or "/." is copied and
- * normalised. Normalising decodes first and removes dot segments afterwards, so that "%2e%2e" and "%2f" cannot
- * smuggle a segment past the router; the result, encoded and parsed again, is the same path.
+ * The path is checked in one pass over a class table; only a path that holds "%", "//" or "/." is
+ * copied and normalised. Normalising decodes first and removes dot segments afterwards, so that
+ * "%2e%2e" and "%2f" cannot smuggle a segment past the router; the result, encoded and parsed
+ * again, is the same path.
  *
- * Departure: a bad "%" is refused in the path only. Queries are opaque to a gateway, are forwarded as they came,
- * and "?q=100%" is common. */
+ * Departure: a bad "%" is refused in the path only. Queries are opaque to a gateway, are forwarded
+ * as they came, and "?q=100%" is common. */
 #include "http/uri.h"
 
 #include "base/err.h"
-#include "http/token.h"
+#include "http/token_wide.h"
 
 #include <arpa/inet.h>
 
@@ -134,8 +135,8 @@ static int normalise(str raw, bool merge_slashes, pool *p, str *path)
     return rc < 0 ? rc : 0;
 }
 
-/* Reads the path to its end ("?" or the input's); false when it holds what no target may. *plain: the path is normalised already, as
- * far as can be told at a glance. */
+/* Reads the path to its end ("?" or the input's); false when it holds what no target may. *plain:
+ * the path is normalised already, as far as can be told at a glance. */
 static bool scan_path(str raw, bool merge_slashes, size_t *end, bool *plain)
 {
     const unsigned char *p = (const unsigned char *)raw.p;
@@ -285,7 +286,8 @@ static size_t ipv6_length(str s)
     memcpy(text, s.p + 1, close - 1);
     text[close - 1] = 0;
     struct in6_addr addr;
-    return memchr(text, 0, close - 1) == NULL && inet_pton(AF_INET6, text, &addr) == 1 ? close + 1 : 0;
+    return memchr(text, 0, close - 1) == NULL && inet_pton(AF_INET6, text, &addr) == 1 ? close + 1
+                                                                                       : 0;
 }
 
 #ifdef __SSE2__
@@ -308,7 +310,8 @@ static inline __m128i load_short(str s)
     return _mm_set_epi64x((long long)high, (long long)low);
 }
 
-/* name_length for the usual host: lower case, digits, dots, dashes, at most 16 bytes with the port; 0: look closer. */
+/* name_length for the usual host: lower case, digits, dots, dashes, at most 16 bytes with the port;
+ * 0: look closer. */
 static inline size_t short_name_length(str s)
 {
     if (s.n > 16) {
@@ -333,9 +336,10 @@ static inline size_t short_name_length(str s)
 }
 #endif
 
-/* Length of the name or IPv4 address at the start; *classes collects the classes of its bytes. Departures from reg-name (RFC 3986 §3.2.2):
- * no sub-delims, no percent-encoding, and an empty label ("a..b", ".a") gives 0. No host is called so, and what stands behind us may read
- * it differently. */
+/* Length of the name or IPv4 address at the start; *classes collects the classes of its bytes.
+ * Departures from reg-name (RFC 3986 §3.2.2): no sub-delims, no percent-encoding, and an empty
+ * label ("a..b", ".a") gives 0. No host is called so, and what stands behind us may read it
+ * differently. */
 static size_t name_length(str s, unsigned *classes)
 {
     size_t i = 0;
@@ -357,22 +361,22 @@ static size_t name_length(str s, unsigned *classes)
     return i;
 }
 
+/* "" or ":" [port] */
 static int parse_port(str s, uint16_t *port)
 {
-    if (s.n == 0) {
-        *port = 0;
-        return 0;
-    }
-    uint64_t v = 0;
-    if (s.p[0] != ':' || s.n > 1 + PORT_DIGITS_MAX) {
+    unsigned v = 0;
+    if (s.n > 1 + PORT_DIGITS_MAX || (s.n > 0 && s.p[0] != ':')) {
         return ERR_BAD_HOST;
     }
-    str digits = str_from(s, 1);
-    if (digits.n > 0 && (str_to_u64(digits, &v) < 0 || v == 0 || v > UINT16_MAX)) {
-        return ERR_BAD_HOST;
+    for (size_t i = 1; i < s.n; i++) {
+        unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
+        if (digit > 9) {
+            return ERR_BAD_HOST;
+        }
+        v = v * 10 + digit;
     }
     *port = (uint16_t)v;
-    return 0;
+    return v > UINT16_MAX || (v == 0 && s.n > 1) ? ERR_BAD_HOST : 0;
 }
 
 int uri_host(str value, pool *p, str *host, uint16_t *port)
