@@ -116,6 +116,15 @@ void pool_init(pool *p, uint32_t block_size)
     *p = (pool){.block_size = (block_size + 7) & ~7u};
 }
 
+void pool_init_own(pool *p, uint32_t block_size, void *mem, size_t n)
+{
+    pool_init(p, block_size);
+    p->own = mem;
+    p->own_end = p->own + (n & ~(size_t)7);
+    p->cur = p->own;
+    p->end = p->own_end;
+}
+
 static void run_cleanups(pool *p)
 {
     /* a clean-up may register another one: the list is read anew each time */
@@ -145,6 +154,14 @@ void pool_reset(pool *p)
 #ifdef MG_POOL_SEPARATE
     pool_fini(p);
 #else
+    if (p->own) {
+        free_blocks(p, NULL);
+        p->blocks = NULL;
+        p->total = 0;
+        p->cur = p->own;
+        p->end = p->own_end;
+        return;
+    }
     pool_block *keep = p->blocks;
     while (keep && keep->size != p->block_size) {
         keep = keep->next;

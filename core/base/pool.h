@@ -15,6 +15,7 @@ typedef struct pool {
     char *cur, *end;              /* free part of the current block */
     struct pool_block *blocks;    /* newest first */
     struct pool_cleanup *cleanups;
+    char *own, *own_end;          /* memory it was given at the start (pool_init_own), or NULL */
     uint32_t block_size;          /* bytes of a normal block */
     uint32_t total;               /* bytes handed out, for limits and metrics */
 } pool;
@@ -24,6 +25,8 @@ enum { POOL_PAGE = 4096 - 16 };
 
 /* No allocation happens before the first pool_alloc. */
 void pool_init(pool *p, uint32_t block_size);
+/* The same with a first piece of memory that belongs to the caller and outlives the pool: after pool_reset it holds nothing else. */
+void pool_init_own(pool *p, uint32_t block_size, void *mem, size_t n);
 /* Runs clean-ups, frees everything but one normal block, ready for use again. */
 void pool_reset(pool *p);
 /* Runs clean-ups and frees everything; the pool may be used again as after pool_init. */

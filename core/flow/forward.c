@@ -123,6 +123,18 @@ static void write_forwarded(req *r, fmt *f)
     }
 }
 
+/* A group made of a URL has that for a name. */
+static str group_host(const group *g)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        if (str_has_iprefix(g->name, str_c(schemes[i]))) {
+            return str_from(g->name, strlen(schemes[i]));
+        }
+    }
+    return g->name;
+}
+
 static void write_host(req *r, fmt *f)
 {
     str host = r->host_field; /* checked by the parser */
@@ -130,7 +142,7 @@ static void write_host(req *r, fmt *f)
         host = tmpl_eval(r->route->host, r);
         host = headers_value_is_ok(host) ? host : STR_EMPTY;
     }
-    h1_write_field(f, STR("Host"), host.n ? host : r->group->name);
+    h1_write_field(f, STR("Host"), host.n ? host : group_host(r->group));
 }
 
 bool forward_upgrades(const req *r)
@@ -237,7 +249,7 @@ static void map_location(req *r, field *f)
     }
     str rest = str_from(v, skip);
     const peer *p = r->fetch.lease.p;
-    str names[2] = {r->group->name, p ? str_of(p->text, p->text_n) : STR_EMPTY};
+    str names[2] = {group_host(r->group), p ? str_of(p->text, p->text_n) : STR_EMPTY};
     const struct conf_route *c = r->route->c;
     for (int i = 0; i < 2; i++) {
         if (!names[i].n || !str_has_iprefix(rest, names[i])) {

@@ -13,7 +13,9 @@
 #include "flow/steps.h"
 #include "flow/var.h"
 
-enum { REQ_KEEP_FREE = 256 };
+/* A request and the first part of its pool share a page. */
+enum { REQ_KEEP_FREE = 64, REQ_CELL = 4096 };
+_Static_assert(sizeof(req) < REQ_CELL / 2 + 256, "a usual request fits in its page");
 
 const struct flow_hooks *flow_hooks;
 
@@ -24,7 +26,7 @@ static struct {
     uint32_t nlive, nspare;
     uint64_t next_id;
     cells cells;
-} reqs = {.cells = CELLS((sizeof(req) + 15) / 16 * 16)};
+} reqs = {.cells = CELLS(REQ_CELL)};
 
 static void on_run(job *j)
 {
@@ -63,7 +65,7 @@ static req *req_alloc(void)
     if (!r) {
         fatal("out of memory for a request");
     }
-    pool_init(&r->pool, POOL_PAGE);
+    pool_init_own(&r->pool, POOL_PAGE, r + 1, REQ_CELL - sizeof *r);
     timer_init(&r->timer, on_deadline);
     timer_init(&r->total, on_total);
     job_init(&r->job, on_run);
@@ -145,6 +147,16 @@ static void end_attempts(req *r)
         peer_unref(r->attempts[i].peer);
     }
     r->nattempts = 0;
+}
+
+void req_trim(void)
+{
+    cells_trim(&reqs.cells, REQ_KEEP_FREE);
+}
+
+bool req_has_spare(void)
+{
+    return cells_has_spare(&reqs.cells, REQ_KEEP_FREE);
 }
 
 void req_free(req *r)

@@ -170,6 +170,9 @@ const char *req_wait_name(enum req_wait w);
 /* The worker's requests, for status. */
 void req_each(void (*fn)(req *r, void *arg), void *arg);
 uint32_t req_count(void);
+/* As mem_trim and mem_has_spare, for spare requests. */
+void req_trim(void);
+bool req_has_spare(void);
 /* An answer made here: status, text (borrowed: must live in r->pool or static), content type (empty: text/plain). Fields already in r->res.h are kept. */
 void req_reply(req *r, int status, str text, str content_type);
 

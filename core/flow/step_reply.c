@@ -100,12 +100,22 @@ static void drop_unread(req *r)
     }
 }
 
+/* A body hook may change the length of an upstream's body and of an answer made here alike. */
+static bool is_length_open(const req *r)
+{
+    if (!r->route || !(r->route->hooks & (1u << PHASE_BODY)) || r->res.body != MSG_BODY_LENGTH || is_head(r)) {
+        return false;
+    }
+    return !r->has_reply || r->res.length > 0; /* an answer without a body stays one */
+}
+
 static int send_head(req *r)
 {
     if (r->has_reply) {
         (void)frame_reply(r);
-    } else if ((r->route->hooks & (1u << PHASE_BODY)) && r->res.body == MSG_BODY_LENGTH && !is_head(r)) {
-        r->res.body = MSG_BODY_CHUNKED; /* a body hook may change the length */
+    }
+    if (is_length_open(r)) {
+        r->res.body = MSG_BODY_CHUNKED;
         r->res.length = -1;
     }
     r->first_byte_us = clock_us();

@@ -16,12 +16,13 @@ static void on_tidy(timer *t)
     (void)t;
     mem_trim();
     pool_trim();
+    req_trim();
 }
 
 static void on_idle(void *arg)
 {
     front *f = arg;
-    if (!timer_is_set(&f->tidy_timer) && (mem_has_spare() || pool_has_spare())) {
+    if (!timer_is_set(&f->tidy_timer) && (mem_has_spare() || pool_has_spare() || req_has_spare())) {
         timer_set(f->l, &f->tidy_timer, TIDY_MS);
     }
 }

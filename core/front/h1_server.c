@@ -649,8 +649,8 @@ static void watch_reads(conn *c)
 {
     for (;;) {
         ssize_t n = stream_fill(&c->s, WATCH_MAX);
-        if (n == ERR_AGAIN || n == ERR_LIMIT) {
-            return;
+        if (n == ERR_AGAIN || n == ERR_LIMIT || (n == ERR_EOF && stream_in(&c->s).n)) {
+            return; /* who pipelined and then shut its side still gets its answers */
         }
         if (n < 0) {
             client_gone(c, ERR_CLIENT_GONE);
