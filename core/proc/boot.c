@@ -66,6 +66,9 @@ static bundle *boot_load(const command *c)
         return NULL;
     }
     validate_now(&c->recipe, c->dump, boot_on_validated, &b);
+    if (!b) {
+        fprintf(stderr, "moongate: %s: configuration rejected\n", c->shown);
+    }
     return b;
 }
 
@@ -73,7 +76,6 @@ static int boot_test(const command *c)
 {
     bundle *b = boot_load(c);
     if (!b) {
-        fprintf(stderr, "moongate: %s: configuration rejected\n", c->shown);
         return 1;
     }
     if (!c->quiet) {
@@ -157,5 +159,6 @@ int boot_main(int argc, char **argv)
         return 2;
     }
     c.recipe.share = script_find_share();
+    c.shown = c.shown ? c.shown : "command line";
     return boot_dispatch(&c);
 }

@@ -56,16 +56,6 @@ struct command_args {
     int n, at;
 };
 
-/* The value of a one-letter option: the rest of the word, or the next word. */
-static const char *command_value(struct command_args *a)
-{
-    const char *word = a->v[a->at];
-    if (word[2]) {
-        return word + 2;
-    }
-    return a->at + 1 < a->n ? a->v[++a->at] : NULL;
-}
-
 /* "pid /run/x.pid; daemon off;" — the few of nginx's directives that scripts pass on the command
  * line. */
 static int command_directives(command *c, const char *text)
@@ -98,16 +88,8 @@ static int command_directives(command *c, const char *text)
     return 0;
 }
 
-static int command_short(command *c, struct command_args *a)
+static int command_valued(command *c, char letter, const char *value)
 {
-    char letter = a->v[a->at][1];
-    const char *value = strchr("cpegs", letter) ? command_value(a) : NULL;
-    if (strchr("cpegs", letter) && !value) {
-        return command_fail(c, "this option needs a value", a->v[a->at]);
-    }
-    if (!strchr("cpegs", letter) && a->v[a->at][2]) {
-        return command_fail(c, "unknown option", a->v[a->at]);
-    }
     switch (letter) {
     case 'c':
         c->shown = value;
@@ -120,33 +102,56 @@ static int command_short(command *c, struct command_args *a)
         return 0;
     case 'g':
         return command_directives(c, value);
-    case 's':
+    default:
         c->signal = value;
         c->verb = COMMAND_SIGNAL;
         return 0;
+    }
+}
+
+static bool command_flag(command *c, char letter)
+{
+    switch (letter) {
     case 'd':
         c->daemonize = true;
-        return 0;
+        return true;
     case 'q':
         c->quiet = true;
-        return 0;
+        return true;
     case 't':
     case 'T':
         c->verb = COMMAND_TEST;
         c->dump = c->dump || letter == 'T';
-        return 0;
+        return true;
     case 'V':
     case 'v':
         c->verbose = letter == 'V';
         c->verb = COMMAND_VERSION;
-        return 0;
+        return true;
     case 'h':
     case '?':
         c->verb = COMMAND_HELP;
-        return 0;
+        return true;
     default:
-        return command_fail(c, "unknown option", a->v[a->at]);
+        return false;
     }
+}
+
+/* Letters may be joined ("-tqc FILE"); a value is the rest of the word or the next word. */
+static int command_short(command *c, struct command_args *a)
+{
+    const char *word = a->v[a->at];
+    for (const char *p = word + 1; *p; p++) {
+        if (strchr("cpegs", *p)) {
+            const char *value = p[1] ? p + 1 : a->at + 1 < a->n ? a->v[++a->at] : NULL;
+            return value ? command_valued(c, *p, value)
+                         : command_fail(c, "this option needs a value", word);
+        }
+        if (!command_flag(c, *p)) {
+            return command_fail(c, "unknown option", word);
+        }
+    }
+    return 0;
 }
 
 static int command_long(command *c, struct command_args *a)
