@@ -138,6 +138,12 @@ end
 ---@field label string                where it was attached: "gateway.lua:12"
 ---@field on_error "deny"|"continue"
 
+--- Name of a hook written in the configuration, "inline gateway.lua:12": the watchdog's quarantine is by name, and one hook that hangs must
+--- not take every other inline hook with it.
+local function inline_name(label)
+  return "inline " .. label:match("[^/]*$")
+end
+
 --- For the core: out[id][phase] = list of { fn, name, label, deny, wants_ctx }.
 ---@param composed { entries: table<string, policy.Entry[]> }[]
 ---@return table
@@ -150,7 +156,8 @@ function M.flatten(composed)
       for i, entry in ipairs(hooks.entries[phase] or {}) do
         local info = debug.getinfo(entry.fn, "u")
         local wants_ctx = info.isvararg or info.nparams >= CTX_AT[phase]
-        phases[p][i] = { entry.fn, entry.policy or "inline", entry.label, entry.on_error ~= "continue", wants_ctx }
+        local name = entry.policy or inline_name(entry.label)
+        phases[p][i] = { entry.fn, name, entry.label, entry.on_error ~= "continue", wants_ctx }
       end
     end
     out[id] = phases
