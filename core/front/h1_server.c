@@ -107,7 +107,7 @@ static void fill_client(conn *c, req *r)
 {
     r->client.peer = c->peer;
     r->client.addr = c->peer;
-    if (!c->ip_n && c->peer.sa.sa_family != AF_UNIX) {
+    if (!c->ip_n && c->peer.sa.sa_family == AF_INET) {
         c->ip_n = (uint8_t)addr_print_ip(&c->peer, c->ip, sizeof c->ip);
     }
     r->client.ip = pool_dup(&r->pool, str_of(c->ip, c->ip_n)); /* the request may outlive the connection */

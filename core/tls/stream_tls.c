@@ -357,6 +357,16 @@ static bool set_peer_name(struct stream_tls *st, str name, bool verify)
     return X509_VERIFY_PARAM_set1_ip(p, ip, v4 ? 4 : 16) == 1;
 }
 
+/* A resumed handshake checks no certificate: the one of the first must have the name. */
+static bool is_session_of(const SSL_SESSION *session, str name)
+{
+    X509 *peer = SSL_SESSION_get0_peer((SSL_SESSION *)(uintptr_t)session);
+    char z[TLS_NAME_MAX + 1];
+    memcpy(z, name.p, name.n); /* set_peer_name checked the length */
+    z[name.n] = '\0';
+    return peer && (X509_check_host(peer, z, name.n, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1 || X509_check_ip_asc(peer, z, 0) == 1);
+}
+
 int stream_tls_client(stream *s, tls_client *t, str name, void **resume_slot)
 {
     REQUIRE(!s->tls);
@@ -372,7 +382,8 @@ int stream_tls_client(stream *s, tls_client *t, str name, void **resume_slot)
         st->error = "invalid server name";
         return failed(st, ERR_INVALID);
     }
-    if (resume_slot && *resume_slot && SSL_SESSION_is_resumable(*resume_slot)) {
+    if (resume_slot && *resume_slot && SSL_SESSION_is_resumable(*resume_slot) &&
+        (!t->verify || !name.n || is_session_of(*resume_slot, name))) {
         SSL_set_session(st->ssl, *resume_slot);
     }
     return 0;
