@@ -3,6 +3,7 @@
 #include "script/headers_lua.h"
 
 #include "base/err.h"
+#include "base/fmt.h"
 #include "http/headers.h"
 #include "script/api.h"
 #include "script/task.h"
@@ -38,23 +39,35 @@ static headers *of(lua_State *L, int which)
     return &r->res.h;
 }
 
+/* headers_get without its search for the token, which the name remembers. */
 static field *find(const headers *h, const vm_name *n)
 {
-    return n->token ? headers_find(h, (enum token)n->token) : headers_get(h, n->text);
+    if (n->token) {
+        return headers_find(h, (enum token)n->token);
+    }
+    for (uint32_t i = 0; i < h->n; i++) {
+        field *f = &h->v[i];
+        if (f->name.n == n->text.n && !f->token && str_ieq(f->name, n->text)) {
+            return f;
+        }
+    }
+    return NULL;
 }
 
-static const vm_name *name_arg(lua_State *L, int idx)
+/* Called after `of`: there is a task. */
+static inline const vm_name *name_arg(lua_State *L, int idx)
 {
-    if (lua_type(L, idx) != LUA_TSTRING) {
+    const vm_name *n = vm_name_at(task_current->s, L, idx);
+    if (UNLIKELY(!n)) {
         luaL_error(L, "the name of a header field must be a string, got %s", luaL_typename(L, idx));
     }
-    task *t = task_current;
-    return vm_name_at(t ? t->s : vm_of(L), L, idx);
+    return n;
 }
 
 int headers_lua_get(lua_State *L, int which, int idx)
 {
-    const field *f = find(of(L, which), name_arg(L, idx));
+    const headers *h = of(L, which);
+    const field *f = find(h, name_arg(L, idx));
     if (!f) {
         lua_pushnil(L);
     } else {
@@ -63,18 +76,37 @@ int headers_lua_get(lua_State *L, int which, int idx)
     return 1;
 }
 
+/* A whole number without a detour through a Lua string (and the garbage it makes). */
+static bool whole_number(lua_State *L, int idx, pool *p, str *out)
+{
+    lua_Number v = lua_tonumber(L, idx);
+    int64_t i = (int64_t)v;
+    if ((lua_Number)i != v || i > 1000000000000000LL || i < -1000000000000000LL) {
+        return false;
+    }
+    char *room = pool_alloc(p, 24);
+    fmt f = fmt_of(room, 24);
+    fmt_i64(&f, i);
+    *out = fmt_str(&f);
+    return true;
+}
+
 /* The value at idx as text that may stand in a field; raises with the field's name otherwise. */
-static str value_arg(lua_State *L, const vm_name *n, int idx)
+static str value_arg(lua_State *L, pool *p, const vm_name *n, int idx)
 {
     int type = lua_type(L, idx);
-    if (type == LUA_TBOOLEAN || (type != LUA_TSTRING && type != LUA_TNUMBER)) {
+    str v;
+    if (type == LUA_TNUMBER && whole_number(L, idx, p, &v)) {
+        return v;
+    }
+    if (UNLIKELY(type != LUA_TSTRING && type != LUA_TNUMBER)) {
         luaL_error(L, "header '%s': the value must be a string or a number, got %s", n->text.p, lua_typename(L, type));
     }
-    str v = api_copy(L, api_request(L), idx);
+    v = vm_str(L, idx);
     if (UNLIKELY(!headers_value_is_ok(v))) {
         luaL_error(L, "header '%s': the value contains a line break or another control character", n->text.p);
     }
-    return v;
+    return pool_dup(p, v);
 }
 
 static const vm_name *writable_name(lua_State *L, int idx)
@@ -101,9 +133,21 @@ static str name_for(const headers *h, const vm_name *n)
     return n->anchored ? n->text : pool_dup(h->pool, n->text);
 }
 
+static void set(lua_State *L, headers *h, const vm_name *n, str value)
+{
+    field *f = find(h, n);
+    if (f && !headers_next(h, f)) {
+        f->value = value;
+    } else if (f) {
+        check(L, n, headers_set(h, name_for(h, n), value));
+    } else {
+        check(L, n, headers_add(h, name_for(h, n), value));
+    }
+}
+
 static void add(lua_State *L, headers *h, const vm_name *n, int idx)
 {
-    check(L, n, headers_add(h, name_for(h, n), value_arg(L, n, idx)));
+    check(L, n, headers_add(h, name_for(h, n), value_arg(L, h->pool, n, idx)));
 }
 
 int headers_lua_set(lua_State *L, int which, int name_at, int value_at)
@@ -122,8 +166,7 @@ int headers_lua_set(lua_State *L, int which, int name_at, int value_at)
             lua_pop(L, 1);
         }
     } else {
-        str value = value_arg(L, n, value_at);
-        check(L, n, headers_set(h, name_for(h, n), value));
+        set(L, h, n, value_arg(L, h->pool, n, value_at));
     }
     return 0;
 }

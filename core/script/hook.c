@@ -133,8 +133,11 @@ int hook_failed(task *t)
 static int check_result(task *t)
 {
     lua_State *co = t->co;
-    int type = lua_gettop(co) ? lua_type(co, 1) : LUA_TNIL;
-    if (LIKELY(type == LUA_TNIL) || (type == LUA_TLIGHTUSERDATA && hook_is_mark(co, 1))) {
+    if (LIKELY(lua_gettop(co) == 0)) {
+        return TASK_DONE;
+    }
+    int type = lua_type(co, 1);
+    if (type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && hook_is_mark(co, 1))) {
         lua_settop(co, 0);
         return TASK_DONE;
     }

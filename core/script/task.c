@@ -103,13 +103,17 @@ void task_put(task *t)
 {
     script *s = t->s;
     REQUIRE(t->state != TASK_RUNNING);
-    end_children(t);
-    cancel_wait(t);
-    if (t->state == TASK_PARKED) {
-        task_renew(t); /* a coroutine left in the middle can never be used again */
+    if (UNLIKELY(!list_is_empty(&t->children))) {
+        end_children(t);
     }
-    lua_settop(t->co, 0);
-    t->nargs = 0;
+    if (UNLIKELY(t->wait || t->parent || t->started || t->nargs || t->plan)) {
+        cancel_wait(t);
+        if (t->state == TASK_PARKED) {
+            task_renew(t); /* a coroutine left in the middle can never be used again */
+        }
+        lua_settop(t->co, 0);
+        t->nargs = 0;
+    }
     if (t->ctx_ref != LUA_NOREF) {
         luaL_unref(s->L, LUA_REGISTRYINDEX, t->ctx_ref);
         t->ctx_ref = LUA_NOREF;

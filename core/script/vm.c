@@ -224,9 +224,9 @@ const vm_name *vm_name_at(script *s, lua_State *L, int idx)
     str text = vm_str(L, idx);
     const vm_name *n = name_slot(s, text.p);
     if (LIKELY(n->key == text.p)) {
-        return n;
+        return text.p ? n : NULL;
     }
-    return name_slow(s, L, idx, text);
+    return text.p ? name_slow(s, L, idx, text) : NULL;
 }
 
 str vm_traceback(script *s, lua_State *co, const char *message)

@@ -102,7 +102,7 @@ MUST_USE script *vm_new(const struct script_args *a);
 script *vm_attach(lua_State *L);
 void vm_free(script *s);
 script *vm_of(lua_State *L);
-/* The name at stack index `idx` (a string); one that is used again is found by address. Valid while the string
+/* The name at stack index `idx`, NULL when it is no string; one that is used again is found by address. Valid while the string
  * is on the stack, or for ever when it could be anchored. */
 const vm_name *vm_name_at(script *s, lua_State *L, int idx);
 /* Message with a traceback of `co`, left on top of s->L; borrowed view of it. */
