@@ -148,7 +148,7 @@ static COLD int take_field_slow(const head *hd, const char **at, field *f, bool 
 
 /* The last bytes of the input with zeros behind them, so that a name near the end can be looked at
  * as widely as any other. */
-static COLD const char *tail_of(const head *hd, const char *p, char *tail)
+static inline const char *tail_of(const head *hd, const char *p, char *tail)
 {
     memcpy(tail, hd->end - TOKEN_WIDE, TOKEN_WIDE);
     memset(tail + TOKEN_WIDE, 0, TOKEN_WIDE);
@@ -191,7 +191,7 @@ typedef struct section {
     uint32_t room; /* fields that fit without another look at the limits */
 } section;
 
-static COLD bool make_room(section *s)
+static bool make_room(section *s)
 {
     headers *h = s->h;
     uint32_t most = s->hd->lim->fields;
