@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static const size_t klass_bytes[MEM_KLASSES] = {4096, 16384, 65536, 262144};
-static const uint32_t watermark[MEM_KLASSES] = {64, 32, 8, 4};
+static const uint32_t watermark[MEM_KLASSES] = {16, 16, 4, 2};
 
 static struct {
     cells klass[MEM_KLASSES];

@@ -24,7 +24,7 @@ typedef struct pool_cleanup {
     void *arg;
 } pool_cleanup;
 
-enum { SPARE_SIZES = 4, SPARE_MAX = 64 };
+enum { SPARE_SIZES = 4, SPARE_MAX = 64, PAGES_KEPT = 16 };
 
 #ifndef MG_POOL_SEPARATE
 /* Spare blocks, one list per block size; the sizes are the few constants of the code base. */
@@ -54,12 +54,12 @@ static cells pages = CELLS(4096);
 
 void pool_trim(void)
 {
-    cells_trim(&pages, SPARE_MAX);
+    cells_trim(&pages, PAGES_KEPT);
 }
 
 bool pool_has_spare(void)
 {
-    return cells_has_spare(&pages, SPARE_MAX);
+    return cells_has_spare(&pages, PAGES_KEPT);
 }
 
 static pool_block *block_new(size_t size)

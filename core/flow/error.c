@@ -64,7 +64,7 @@ void error_reply(req *r, int err)
     r->error_page = true;
     r->reply_stage = 0; /* a head that was being prepared is dropped */
     req_reply(r, status, error_page(status), STR("text/html"));
-    if (r->body && !body_is_consumed(r) && status == 413) {
+    if (err == ERR_CLIENT_TIMEOUT || (r->body && !body_is_consumed(r) && status == 413)) {
         r->close = true;
     }
 }

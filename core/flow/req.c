@@ -14,7 +14,7 @@
 #include "flow/var.h"
 
 /* A request and the first part of its pool share a page. */
-enum { REQ_KEEP_FREE = 64, REQ_CELL = 4096 };
+enum { REQ_KEEP_FREE = 16, REQ_CELL = 4096 };
 _Static_assert(sizeof(req) < REQ_CELL / 2 + 256, "a usual request fits in its page");
 
 const struct flow_hooks *flow_hooks;

@@ -61,10 +61,10 @@ struct conn {
     timer timer;
     req *r;
     addr peer;
-    char ip[48];           /* its text, for the requests' heads and logs */
-    uint8_t ip_n;          /* 0: not made yet */
+    char ip[16];           /* its text when IPv4, for the requests' heads and logs */
     uint64_t id;
     uint32_t requests;
+    uint8_t ip_n;          /* 0: not made yet */
     uint8_t state;
     bool keepalive;        /* after the current request */
     bool chunked_out;      /* response is sent chunked */
