@@ -26,7 +26,7 @@ typedef struct slice {
     int64_t off;   /* position in the file */
 } slice;
 
-enum { BUFQ_FEW = 2 };
+enum { BUFQ_FEW = 1 };
 
 typedef struct bufq {
     slice *v;            /* ring of `cap` (a power of two); NULL: the slices are in few[] */
@@ -34,7 +34,7 @@ typedef struct bufq {
     uint32_t n;
     uint32_t cap;        /* BUFQ_FEW while v is NULL */
     size_t bytes;        /* sum of the slices */
-    slice few[BUFQ_FEW]; /* most queues hold a head and a piece: no allocation */
+    slice few[BUFQ_FEW]; /* a head with a small body behind it: no allocation */
 } bufq;
 
 static inline void bufq_init(bufq *q)

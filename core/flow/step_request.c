@@ -18,14 +18,14 @@ static int split_target(req *r)
     if (rc < 0) {
         return rc;
     }
-    if (r->uri.authority.n) {
+    if (UNLIKELY(r->uri.authority.n)) {
         r->host_field = r->uri.authority;
+        rc = uri_host(r->host_field, &r->pool, &r->host, &r->port);
     } else {
         const field *host = headers_find(&r->in.h, TOKEN_HOST);
         r->host_field = host ? host->value : STR_EMPTY;
-    }
-    if (r->host_field.n) {
-        rc = uri_host(r->host_field, &r->pool, &r->host, &r->port);
+        r->host = r->in.host; /* the parser checked and lower-cased it */
+        r->port = r->in.port;
     }
     r->path = r->uri.path;
     r->query = r->uri.query;

@@ -79,13 +79,17 @@ struct conn {
     /* request body */
     uint8_t body;          /* enum msg_body */
     uint8_t body_state;    /* 0 reading, 1 trailers, 2 complete */
-    int64_t left;
-    int64_t discarded;
-    int64_t linger_until_ms;
-    h1_chunk chunk;
-    h1_scan scan;
+    uint32_t discarded;    /* bytes read away */
     uint32_t send_ms;      /* between two writes: the route's client_send_timeout */
-    uint64_t flushed_at;   /* s.bytes_out at the last progress, for the write deadline */
+    union {                /* a body is counted or chunked */
+        int64_t left;
+        h1_chunk chunk;
+    };
+    union {                /* a connection that lingers writes nothing more */
+        int64_t linger_until_ms;
+        uint64_t flushed_at; /* s.bytes_out at the last progress, for the write deadline */
+    };
+    h1_scan scan;
     sink sink;             /* response body */
 };
 

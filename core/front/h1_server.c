@@ -378,7 +378,7 @@ static bool may_keep(const conn *c, const req *r)
     if (c->body_state != 2 && (r->in.expect_continue && !c->sent_continue)) {
         return false; /* whether the body still comes is the client's choice: the connection is out of step */
     }
-    if (c->body_state != 2 && r->has_reply && c->left > DISCARD_MAX) {
+    if (c->body_state != 2 && r->has_reply && c->body == MSG_BODY_LENGTH && c->left > DISCARD_MAX) {
         return false; /* too much to be read away */
     }
     return (int64_t)c->requests < l->keepalive_requests;
