@@ -11,6 +11,7 @@
 #include "script/budget.h"
 #include "script/hook.h"
 #include "script/load.h"
+#include "script/testing.h"
 #include "shm/dict.h"
 #include "shm/limit.h"
 #include "shm/metrics.h"
@@ -366,6 +367,10 @@ const char *script_find_share(void)
 static int call_cli(lua_State *L)
 {
     char **argv = lua_touserdata(L, 1);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_pushcfunction(L, testing_open);
+    lua_setfield(L, -2, "moongate.testing"); /* for `moongate test` */
     lua_getglobal(L, "require");
     lua_pushliteral(L, "cli");
     lua_call(L, 1, 1);
