@@ -58,6 +58,7 @@ typedef struct req_client {
     addr local;
     addr addr;           /* the client, after real IP */
     str ip;              /* its text when already made (req_client_ip) */
+    char ip_text[16];    /* where an IPv4 text lies */
     bool tls;
     str tls_protocol, tls_cipher, tls_name; /* live as long as the connection: copied to the pool at detach */
     const stream *stream; /* the connection, while r->proto is set: TLS facts, local address */

@@ -284,7 +284,8 @@ int step_await(req *r)
         bool client = r->armed_for == REQ_WAIT_CLIENT_BODY && !r->total_expired;
         return client ? ERR_CLIENT_TIMEOUT : attempt_failed(r, ERR_TIMEOUT);
     }
-    int up = upload_run(r);
+    bool uploaded = f->upload_done && bufq_is_empty(&f->upload) && stream_queued(fetch_stream(f)) == 0;
+    int up = LIKELY(uploaded) ? 0 : upload_run(r);
     if (up < 0 && up != ERR_AGAIN && up != ERR_UPSTREAM_CLOSED) {
         return up; /* the client's fault: too large, too slow, gone */
     }

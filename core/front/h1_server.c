@@ -110,7 +110,8 @@ static void fill_client(conn *c, req *r)
     if (!c->ip_n && c->peer.sa.sa_family == AF_INET) {
         c->ip_n = (uint8_t)addr_print_ip(&c->peer, c->ip, sizeof c->ip);
     }
-    r->client.ip = pool_dup(&r->pool, str_of(c->ip, c->ip_n)); /* the request may outlive the connection */
+    memcpy(r->client.ip_text, c->ip, sizeof c->ip); /* the request may outlive the connection */
+    r->client.ip = str_of(r->client.ip_text, c->ip_n);
     r->client.tls = (c->s.flags & STREAM_TLS) != 0;
     r->client.conn_id = c->id;
     r->client.conn_requests = ++c->requests;

@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 
-enum { FIRST_CAP = 24 };
+enum { FIRST_CAP = 12 };
 
 /* RFC 9110 §5.6.2 tchar. */
 static const uint8_t tchar[256] = {
