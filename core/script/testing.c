@@ -312,6 +312,11 @@ static void fill_request(lua_State *L, req *r, struct exchange *x, int spec)
     r->in.length = -1;
     r->in.keepalive = true;
     take_fields(L, spec, "headers", &r->in.h);
+    const field *host = headers_find(&r->in.h, TOKEN_HOST);
+    uint16_t port;
+    if (host && uri_host(host->value, &r->pool, &r->in.host, &port) < 0) {
+        luaL_error(L, "the host is malformed");
+    }
     x->body = text_field(L, spec, "body", &r->pool);
     if (x->body.p) {
         r->in.body = MSG_BODY_LENGTH;

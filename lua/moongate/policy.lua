@@ -47,7 +47,8 @@ end
 ---@field doc string|nil
 ---@field options moongate.Type|nil   nil: takes none
 ---@field on_error "deny"|"continue"  when a hook fails: answer 500 (default), or go on without it
----@field new (fun(options: table): table<string, function>)|nil  once per attachment and generation
+---@field new (fun(options: table, at: { index: integer }): table<string, function>)|nil  once per attachment and
+---generation; at.index counts the attachments of this policy
 ---@field hooks table<string, function>|nil  instead of new
 ---@field shared table<string, string>|nil  shared dictionaries it needs: name → size
 

@@ -63,8 +63,10 @@ local function watched(self, policy)
   for k, v in pairs(policy) do
     out[k] = v
   end
+  local count = 0
   out.new = function(options)
-    local made = policy.new(options)
+    count = count + 1
+    local made = policy.new(options, { index = count })
     if type(made) == "table" and type(made.init) == "function" then
       self.inits[#self.inits + 1] = { made.init, policy.name }
     end
