@@ -9,6 +9,7 @@ local upstream_model = require "conf.upstream_model"
 local listeners = require "conf.listeners"
 local policies = require "conf.policies"
 local special = require "conf.special"
+local types = require "conf.types"
 
 local M = {}
 
@@ -268,8 +269,11 @@ function Build:check_routes(site)
     d.owner = d.owner or site.decl
     c.crumbs = { c.loader:title(site.decl), c.loader:title(d) }
     local pattern, err, hint = routes.parse(d.name)
+    local refusal = pattern and pattern.match == "regex" and types.refusal("regex", pattern.pattern)
     if not pattern and not c:is_decl(d.name) then
       c:report(d.arg, err, { hint = hint })
+    elseif refusal then
+      c:report(d.arg, refusal)
     end
     local options = check.declaration(c, d, schema.route, "r")
     if pattern then

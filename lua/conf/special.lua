@@ -58,6 +58,10 @@ M.header_value = t.custom("a string, $variables allowed", "string|{ [1]: string,
     elseif not clean(value) then
       return c:report(at, ("the value of '%s' contains a line break or NUL"):format(tostring(at.key)))
     end
+    local err = t.refusal("template", value)
+    if err then
+      return c:report(at, err)
+    end
     return { value = value, always = always }
   end)
 
@@ -111,6 +115,10 @@ M.match_value = t.custom('true, false, a string, or "~ regex"', "boolean|string"
       return { op = "absent" }
     elseif type(v) == "string" then
       local regex = v:match("^~%s*(.+)$")
+      local err = regex and t.refusal("regex", regex)
+      if err then
+        return c:report(at, err)
+      end
       return regex and { op = "regex", value = regex } or { op = "equals", value = v }
     end
     return c:bad(at, v, self:words())

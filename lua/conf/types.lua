@@ -101,13 +101,36 @@ M.boolean.run = function(self, c, v, at)
   return c:bad(at, v, self:words())
 end
 
---- A text with $variables, compiled by the core.
-M.template = scalar("a string, $variables allowed", "string", { type = "string" }, function(v)
-  if type(v) == "number" then
-    return tostring(v)
+--- Why the core would refuse `text`: `how` is its own function for it, "template" or "regex". nil when it is fine, or when there is no
+--- core (specs of this folder).
+---@param how string
+---@param text string
+---@return string|nil
+function M.refusal(how, text)
+  local ok, core = pcall(require, "moongate.core")
+  if not ok or type(core) ~= "table" or not core[how] then
+    return nil
   end
-  return type(v) == "string" and v or nil
-end)
+  local made, err = core[how](text)
+  return not made and (err or "is refused") or nil
+end
+
+--- A text with $variables, compiled by the core.
+M.template = new {
+  expect = "a string, $variables allowed", lua = "string", json = { type = "string" },
+  run = function(self, c, v, at)
+    if type(v) == "number" then
+      v = tostring(v)
+    elseif type(v) ~= "string" then
+      return c:bad(at, v, self:words())
+    end
+    local err = M.refusal("template", v)
+    if err then
+      return c:report(at, err)
+    end
+    return v
+  end,
+}
 
 ---@param min integer
 ---@param max integer|nil

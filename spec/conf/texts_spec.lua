@@ -1,0 +1,32 @@
+--- Templates and regular expressions are the core's business; a configuration with a bad one is still refused with its place, by
+--- `check` as by `run`, and together with all other errors.
+local gateway = require("spec.support.gateway")
+local run = require("spec.support.run")
+
+local config = [[
+site "*" {
+  listen = "127.0.0.1:0",
+  headers = { set = { ["X-A"] = "${oops" } },
+  log = { access = { path = "-", format = "$status $nope" } },
+  route "~ ^/(" { reply = {} },
+  route "/when" { when = { header = { ["X-A"] = "~ [" } }, reply = { body = "costs $$ 5" } },
+  route "/away" { redirect = "https://$hst/" },
+}
+]]
+
+describe("a bad text in a configuration", function()
+  for _, command in ipairs { "check", "run" } do
+    it("is refused with its place by " .. command, run(function()
+      local gw = gateway.exec(config, { args = { command, "{conf}" } })
+      assert.equal(1, gw.status)
+      local text = gw:stderr()
+      for _, expected in ipairs {
+        "gateway%.lua:3:23: error: the closing brace is missing", "gateway%.lua:4:34: error: unknown variable %$nope",
+        "gateway%.lua:5:9: error: bad regular expression", "gateway%.lua:6:39: error: bad regular expression",
+        "gateway%.lua:7:19: error: unknown variable %$hst", "configuration rejected",
+      } do
+        assert.is_truthy(text:find(expected), expected .. " is not in\n" .. text)
+      end
+    end))
+  end
+end)
