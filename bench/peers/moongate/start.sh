@@ -32,7 +32,7 @@ lua)
   mkdir -p "$D/scripts"
   cat >"$D/scripts/bench.lua" <<LUA
 local mg = require "moongate"
-local counters = mg.shared "c"
+local counters = mg.shared.c
 return mg.policy {
   name = "bench", doc = "The benchmark's hooks.", options = mg.schema.record {},
   new = function()
