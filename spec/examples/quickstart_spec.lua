@@ -1,6 +1,8 @@
 --- examples/quickstart as the README tells it: ask, edit, ask again, break it, ask again.
 local client = require("spec.support.client")
+local gateway = require("spec.support.gateway")
 local run = require("spec.support.run")
+local unistd = require("posix.unistd")
 local tmp = require("spec.support.tmp")
 local wait = require("spec.support.wait")
 local examples = require("spec.examples.support")
@@ -58,5 +60,15 @@ describe("examples/quickstart", function()
     end, "a refusal")
     assert.equal("slow down\n", refused.body)
     assert.equal("1", refused.headers:get("Retry-After"))
+  end))
+
+  it("brings a spec for its policy", run(function()
+    local binary = gateway.binary():gsub("^[^/]", unistd.getcwd() .. "/%0")
+    local test = gateway.exec("", {
+      binary = "/bin/sh", name = "unused",
+      args = { "-c", ("cd '%s' && exec '%s' test scripts"):format(examples.copy("quickstart"), binary) },
+    })
+    assert.equal(0, test.status, test:stdout() .. test:stderr())
+    assert.is_truthy(test:stdout():find("2 successes / 0 failures / 0 errors", 1, true))
   end))
 end)
