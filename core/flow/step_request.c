@@ -43,6 +43,10 @@ static void choose_face(req *r)
     if (!s) {
         s = r->listen->def ? r->listen->def : r->listen->any;
     }
+    const struct conf_ints *all = &r->listen->c->sites;
+    if (!s && all->n == 1) {
+        s = &r->plan->sites[all->v[0]]; /* there is no other it could be meant for */
+    }
     if (s) {
         r->site = s;
         r->route = s->fallback;

@@ -17,6 +17,7 @@ site "app.example.com" {
   listen = "127.0.0.1:{{HTTP}}",
   timeouts = { connect = "1s", send = "2s", read = "2s" },    -- guide: 5s, 30s, 30s
   body_limit = "200m",
+  buffer_request = true,   -- as nginx does unasked: the send timeout begins when the whole body is here
   retry = false,
 
   route "/"     { proxy = backend },

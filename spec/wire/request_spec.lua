@@ -222,6 +222,20 @@ describe("a host", function()
   end))
 end)
 
+describe("a listener with one site", function()
+  it("answers what it refuses in that site's name", run(function()
+    local gw = require("spec.support.gateway").start([[
+      gateway { listen = "127.0.0.1:0", workers = 1, log = { access = false } }
+      site "a.example" { headers = { set = { ["X-Site"] = "a" } }, reply = { status = 200 } }
+    ]])
+    local c = client.connect(gw.port)
+    c:send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+    local res = c:response()
+    assert.equal(400, res.status)
+    assert.equal("a", res.headers:get("X-Site"))
+  end))
+end)
+
 describe("a client that never finishes its head", function()
   it("gets a 408", run(function()
     local gw = start.proxy(origin.start().port, 'client = { header = "100ms" }')
