@@ -68,6 +68,7 @@ static void on_tick(int signum)
     (void)signum;
     int saved = errno;
     lua_State *co = budget_run.co;
+    budget_run.slow = budget_run.slow || co;
     if (!co || clk.seen != budget_run.serial) {
         clk.seen = budget_run.serial;
         clk.used_ms = 0;

@@ -16,6 +16,7 @@ struct budget_run {
     script *volatile s;
     volatile uint32_t serial;
     volatile bool hit;
+    volatile bool slow; /* a tick came during a run: the loop's cached time is old by now */
 };
 extern struct budget_run budget_run;
 

@@ -158,6 +158,10 @@ static void enter(task *t)
 static void leave(task *t)
 {
     t->budget_hit = budget_leave();
+    if (UNLIKELY(budget_run.slow)) {
+        budget_run.slow = false;
+        clock_update(); /* else the next hook of this turn would seem to have begun when this one did */
+    }
     if (script_process.slot) {
         board_hook_leave(script_process.slot);
     }
