@@ -45,7 +45,7 @@ one_spec() {
     name=${name//\//.}
     log=$MG_SPEC_LOGS/$name.log
     start=$(date +%s%N)
-    if [ -n "$MG_ASAN_PRELOAD" ] && grep -qE 'spec\.(support\.unit|unit\.)' "$file"; then
+    if [ -n "$MG_ASAN_PRELOAD" ] && grep -qE 'spec\.(support\.unit|unit\.)|moongate\.test' "$file"; then
         LD_PRELOAD=$MG_ASAN_PRELOAD timeout -k 5 "$MG_SPEC_LIMIT" luajit /usr/bin/busted "$file" >"$log" 2>&1
     else
         timeout -k 5 "$MG_SPEC_LIMIT" luajit /usr/bin/busted "$file" >"$log" 2>&1
