@@ -186,7 +186,8 @@ static ssize_t decode_buffered(fetch *f, stream *s, bufq *q, size_t max)
         size_t used;
         int rc = h1_chunk_decode(&f->chunk, stream_in(s), &data, &used);
         if (rc < 0) {
-            return cut(f, ERR_UPSTREAM_PROTOCOL);
+            ssize_t err = cut(f, ERR_UPSTREAM_PROTOCOL);
+            return moved ? moved : err; /* what was right still goes on; the next call says the rest */
         }
         if (data.n > H1_CHUNK_SMALL) {
             bufq_push_mem(q, s->in_mem, data.p, data.n);
@@ -210,6 +211,9 @@ static ssize_t decode_buffered(fetch *f, stream *s, bufq *q, size_t max)
 static ssize_t read_chunked(fetch *f, stream *s, bufq *q, size_t max)
 {
     for (;;) {
+        if (f->cut) {
+            return ERR_UPSTREAM_PROTOCOL;
+        }
         if (f->trailers_state) {
             return read_trailers(f, s);
         }
