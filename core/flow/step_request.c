@@ -99,6 +99,13 @@ static int method_not_allowed(req *r, uint32_t allowed)
     return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
 }
 
+/* Between here and the upstream only hooks and answers of our own would have a say: without them the rows in between are not run. */
+static bool goes_straight_up(const req *r)
+{
+    enum { BEFORE = 1u << PHASE_REWRITE | 1u << PHASE_ACCESS };
+    return r->group && !(r->route->hooks & BEFORE) && !r->route->c->slash_redirect;
+}
+
 static int apply_route(req *r)
 {
     const struct conf_route *c = r->route->c;
@@ -106,16 +113,15 @@ static int apply_route(req *r)
     if (c->total_timeout && !timer_is_set(&r->total)) {
         timer_set(r->l, &r->total, c->total_timeout);
     }
-    if (r->in.body == MSG_BODY_NONE) {
-        return STEP_NEXT;
+    if (r->in.body != MSG_BODY_NONE) {
+        if (r->in.body == MSG_BODY_LENGTH && c->body_limit && r->in.length > c->body_limit) {
+            return ERR_BODY_TOO_LARGE;
+        }
+        if (!r->body) {
+            r->body = body_new(r);
+        }
     }
-    if (r->in.body == MSG_BODY_LENGTH && c->body_limit && r->in.length > c->body_limit) {
-        return ERR_BODY_TOO_LARGE;
-    }
-    if (!r->body) {
-        r->body = body_new(r);
-    }
-    return STEP_NEXT;
+    return goes_straight_up(r) ? STEP_JUMP | STEP_PICK : STEP_NEXT;
 }
 
 int step_route(req *r)

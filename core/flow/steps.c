@@ -3,7 +3,7 @@
  *
  *   step      may wait for              may jump to
  *   admit     -                         reply (refused)
- *   route     -                         reply
+ *   route     -                         pick (no hook, no answer of our own), reply
  *   rewrite   script                    route, reply
  *   access    script                    route, reply
  *   content   script, client body       route, reply
@@ -34,7 +34,7 @@ static const struct step_row {
     unsigned jumps;
 } rows[STEP_COUNT] = {
     [STEP_ADMIT] = {"admit", step_admit, TO(REPLY)},
-    [STEP_ROUTE] = {"route", step_route, TO(REPLY)},
+    [STEP_ROUTE] = {"route", step_route, TO(PICK) | TO(REPLY)},
     [STEP_REWRITE] = {"rewrite", step_rewrite, TO(ROUTE) | TO(REPLY)},
     [STEP_ACCESS] = {"access", step_access, TO(ROUTE) | TO(REPLY)},
     [STEP_CONTENT] = {"content", step_content, TO(ROUTE) | TO(REPLY)},

@@ -14,7 +14,7 @@
 #include "http/scan.h"
 #include "http/token_wide.h"
 
-enum { METHOD_MAX = 32, EMPTY_LINES_MAX = 4, SHORT_MAX = 48 };
+enum { METHOD_MAX = 32, EMPTY_LINES_MAX = 4, SHORT_MAX = 32 };
 _Static_assert((int)SHORT_MAX >= (int)TOKEN_WIDE && (int)SHORT_MAX >= (int)SCAN_STEP,
                "the fast path may read that far back");
 
