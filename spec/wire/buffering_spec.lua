@@ -148,6 +148,75 @@ describe("an unbuffered answer", function()
   end))
 end)
 
+describe("memory", function()
+  local function resident(gw)
+    local children = io.open(("/proc/%d/task/%d/children"):format(gw.pid, gw.pid)):read("*a")
+    local status = io.open(("/proc/%s/status"):format(children:match("%d+"))):read("*a")
+    return tonumber(status:match("VmRSS:%s*(%d+)")) * 1024
+  end
+
+  --- Waits until it does not change any more; returns it.
+  local function settled(gw)
+    local last = -1
+    return wait.till(function()
+      local now = resident(gw)
+      local still = now == last
+      last = now
+      return still and wait.never(function() return resident(gw) ~= now end, 0.1) and now
+    end, "memory to settle", 8)
+  end
+
+  local function slow_readers(site, body_bytes, clients)
+    local o = origin.start(function(req, res)
+      if req.path == "/chunked" then
+        res:chunked(200)
+        for at = 1, body_bytes, 100000 do
+          res:chunk(big:sub(at, math.min(at + 99999, body_bytes)))
+        end
+        return res:last()
+      end
+      res:send(200, nil, big:sub(1, body_bytes))
+    end)
+    local gw = start.proxy(o.port, site)
+    client.get(gw.port, "/")
+    local before, list = resident(gw), {}
+    for i = 1, clients do
+      list[i] = client.connect(gw.port)
+      list[i]:request("GET", i % 2 == 0 and "/chunked" or "/")
+    end
+    wait.till(function() return #o.requests == clients + 1 end)
+    return settled(gw) - before
+  end
+
+  it("stays bounded when many clients do not read what is buffered", run(function()
+    local grown = slow_readers('buffer = { memory = "64k" }', 8 * 1024 * 1024, 16)
+    assert.is_true(grown < 16 * 600 * 1024, "grown by " .. grown)
+  end))
+
+  it("stays bounded when many clients do not read what is not buffered", run(function()
+    local grown = slow_readers("buffer = false", 8 * 1024 * 1024, 16)
+    assert.is_true(grown < 16 * 900 * 1024, "grown by " .. grown)
+  end))
+
+  it("stays bounded for a body of tiny chunks that is held", run(function()
+    local o = origin.start()
+    local gw = start.proxy(o.port, 'buffer_request = { memory = "256k" }')
+    client.get(gw.port, "/")
+    local before = resident(gw)
+    local list = {}
+    for i = 1, 20 do
+      list[i] = client.connect(gw.port)
+      list[i]:send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" .. ("1\r\nx\r\n"):rep(100000))
+    end
+    local grown = settled(gw) - before
+    assert.is_true(grown < 20 * 600 * 1024, "grown by " .. grown)
+    for _, c in ipairs(list) do
+      c:send("0\r\n\r\n")
+      assert.equal(200, c:response().status)
+    end
+  end))
+end)
+
 describe("an event stream", function()
   it("whose client goes away is ended at the origin", run(function()
     local o = origin.start(function(_, res)

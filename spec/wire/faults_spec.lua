@@ -146,7 +146,7 @@ describe("a client that vanishes", function()
       it(what .. " (" .. how .. ") leaves nothing behind", run(function()
         local c = client.connect(gw.port)
         c:send(bytes)
-        wait.never(function() return false end, 0.02)
+        c:is_quiet(0.02)
         c[how](c)
         still_fine()
         if bytes:find("^GET /hang HTTP.*\r\n\r\n$") and how == "close" and not what:find("behind") then
@@ -155,6 +155,36 @@ describe("a client that vanishes", function()
       end))
     end
   end
+
+  it("while the origin is being connected leaves nothing behind", run(function()
+    local hole = start.proxy(origin.hole(), 'timeouts = { connect = "10s" }, route "/ok" { reply = { status = 200 } }')
+    for _, how in ipairs({ "close", "reset" }) do
+      local c = client.connect(hole.port)
+      c:request("GET", "/")
+      c:is_quiet(0.02)
+      c[how](c)
+    end
+    assert.equal(200, client.get(hole.port, "/ok").status)
+  end))
+
+  it("while TLS to the origin is being negotiated leaves nothing behind", run(function()
+    local tls = start.proxy(('"https://127.0.0.1:%d"'):format(o.port))
+    local c = client.connect(tls.port)
+    c:request("GET", "/")
+    wait.till(function() return o.open == 1 end)
+    c:close()
+    wait.till(function() return o.open == 0 end)
+    assert.is_false(tls:has_ended())
+  end))
+
+  it("is logged as such", run(function()
+    local logged = start.proxy(o.port, 'log = { access = "-" }')
+    local c = client.connect(logged.port)
+    c:request("GET", "/hang")
+    wait.till(function() return o:last() end)
+    c:close()
+    wait.till(function() return logged:stdout():find('"status":499', 1, true) end)
+  end))
 
   it("while the answer is under way is not the origin's failure", run(function()
     for _ = 1, 6 do

@@ -50,6 +50,41 @@ describe("a client connection", function()
     assert.is_true(c:is_closed())
   end))
 
+  it("takes pipelined requests no faster than their answers are read", run(function()
+    local big = ("0123456789abcdef"):rep(12500)
+    local o = origin.start(function(req) return 200, nil, req.path .. big end)
+    local c = client.connect(start.proxy(o.port).port)
+    local parts = {}
+    for i = 1, 150 do
+      parts[i] = ("GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"):format(i)
+    end
+    c:send(table.concat(parts))
+    local last = -1
+    wait.till(function()
+      local still = #o.requests == last
+      last = #o.requests
+      return still and last > 0 and wait.never(function() return #o.requests ~= last end, 0.2)
+    end)
+    assert.is_true(#o.requests < 150)
+    for i = 1, 150 do
+      local body = c:response().body
+      assert.equal("/" .. i .. "0", body:sub(1, #tostring(i) + 2))
+      assert.equal(#big + 1 + #tostring(i), #body)
+    end
+  end))
+
+  it("is closed when it asks and asks but never reads", run(function()
+    local big = ("0123456789abcdef"):rep(12500)
+    local o = origin.start(function() return 200, nil, big end)
+    local gw = start.proxy(o.port, 'client = { send = "200ms" }')
+    local c = client.connect(gw.port)
+    c:send(("GET / HTTP/1.1\r\nHost: a\r\n\r\n"):rep(150))
+    wait.till(function()
+      return not c:send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    end, "the connection to be closed", 8)
+    assert.is_true(#o.requests < 150)
+  end))
+
   it("ends when the client says close", run(function()
     local o = origin.start()
     local c = client.connect(start.proxy(o.port).port)

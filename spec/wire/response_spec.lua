@@ -228,6 +228,24 @@ describe("an answer", function()
   end))
 end)
 
+describe("a very large head", function()
+  it("passes in both directions when the limits say so", run(function()
+    local fields = {}
+    for i = 1, 40 do
+      fields["X-Big-" .. i] = ("b"):rep(1200)
+    end
+    local o = origin.start(function(req)
+      fields["X-Seen"] = #req.headers:get("X-Big-40")
+      return 200, fields, "x"
+    end)
+    local gw = start.proxy(o.port, 'buffer = { head = "64k" }')
+    local res = client.get(gw.port, "/", fields)
+    assert.equal("1200", res.headers:get("X-Seen"))
+    assert.equal(1200, #res.headers:get("X-Big-40"))
+    assert.equal("x", res.body)
+  end))
+end)
+
 describe("an origin that breaks the protocol", function()
   local o, gw
 
