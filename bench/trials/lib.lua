@@ -10,6 +10,8 @@ local run = require("spec.support.run")
 local tmp = require("spec.support.tmp")
 local wait = require("spec.support.wait")
 
+local ETIMEDOUT = require("cqueues.errno").ETIMEDOUT
+
 local M = {}
 
 -- ---- processes
@@ -121,6 +123,15 @@ function Steady:connect()
   return sock
 end
 
+--- Did the other end close this idle connection?
+local function is_gone(sock, timeout)
+  sock:settimeout(0)
+  local part, err = sock:read(-1)
+  sock:clearerr()
+  sock:settimeout(timeout)
+  return part ~= nil or err ~= ETIMEDOUT
+end
+
 --- One request: true; or nil and why. Second result of a success: the answer asked to close.
 function Steady:once(sock, state)
   local ok, err = http.write(sock, self.request)
@@ -169,6 +180,10 @@ function Steady:client(due)
     end
     local began, why, ok, close = cqueues.monotime(), nil, false, false
     self.late = math.max(self.late, began - due)
+    if sock and self.careful and is_gone(sock, run.scaled(self.timeout)) then
+      sock:close()
+      sock, self.reopened = nil, self.reopened + 1
+    end
     if not sock then
       sock, why = self:connect()
       state = {}
@@ -190,13 +205,16 @@ function Steady:client(due)
   self.running = self.running - 1
 end
 
---- Starts `clients` keepalive clients that send `rate` requests a second together, evenly spread.
+--- Starts `clients` keepalive clients that send `rate` requests a second together, evenly spread. A `careful` client looks, as
+--- browsers and libraries do, whether its idle connection was closed before it sends on it.
 ---@param port integer
----@param options { path: string, rate: number, clients: integer, timeout?: number, check?: function, on_each?: function }
+---@param options { path: string, rate: number, clients: integer, timeout?: number, careful?: boolean,
+---   check?: function, on_each?: function }
 ---@return trials.Steady
 function M.steady(port, options)
   local self = setmetatable({
-    port = port, timeout = options.timeout or 10, running = options.clients, sent = 0, failed = 0, connects = 0,
+    port = port, timeout = options.timeout or 10, running = options.clients, sent = 0, failed = 0, connects = 0, reopened = 0,
+    careful = options.careful,
     reasons = {}, latencies = {}, worst = 0, late = 0, on_each = options.on_each,
     interval = options.clients / options.rate,
     request = "GET " .. options.path .. " HTTP/1.1\r\nHost: trial\r\n\r\n",

@@ -182,7 +182,8 @@ function M.run(options)
 end
 
 local function report(results)
-  local rows = { { "hook", "phase", "on_error", "client got", "after", "next client", "after", "neighbours", "failed", "> 50 ms", "worst" } }
+  local rows = { { "hook", "phase", "on_error", "client got", "after", "next client", "after", "neighbours", "failed", "> 50 ms",
+    "worst" } }
   local lines = {}
   for _, r in ipairs(results) do
     local n = r.neighbours
