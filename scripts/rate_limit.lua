@@ -43,14 +43,9 @@ return mg.policy {
     local hooks = {}
 
     function hooks.access(req, ctx)
-      local ok, retry, left, reset, delay = limit:take(key(req))
-      if not ok then
-        return req:reply(opt.status, opt.status == 429 and "429 Too Many Requests\n" or nil, {
-          ["Retry-After"] = retry >= 0 and math.ceil(retry) or nil,
-          ["RateLimit-Limit"] = opt.report and total or nil,
-          ["RateLimit-Remaining"] = opt.report and left or nil,
-          ["RateLimit-Reset"] = opt.report and math.ceil(reset) or nil,
-        })
+      local refusal, left, reset, delay = limit:admit(key(req), opt.status, opt.report)
+      if refusal then
+        return refusal
       end
       ctx.rate_left, ctx.rate_reset = left, reset
       if opt.delay and delay > 0 then
@@ -64,7 +59,7 @@ return mg.policy {
           local headers = res.headers
           headers["RateLimit-Limit"] = total
           headers["RateLimit-Remaining"] = ctx.rate_left
-          headers["RateLimit-Reset"] = math.ceil(ctx.rate_reset)
+          headers["RateLimit-Reset"] = ctx.rate_reset
         end
       end
     end

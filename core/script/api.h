@@ -48,7 +48,7 @@ struct api_table {
 };
 
 extern const struct api_table api_req, api_res, api_attempt, api_shared, api_limit, api_util, api_re, api_metrics,
-    api_task, api_load, api_net, api_template;
+    api_task, api_subtask, api_load, api_net, api_template;
 
 /* moongate.core and everything behind it. */
 void api_open(script *s, lua_State *L);
@@ -65,6 +65,8 @@ struct req;
 struct task;
 /* The request of the running task; raises where there is none. */
 struct req *api_request(lua_State *L);
+/* The running hook answers the request (legal in rewrite, access and header): `text` lives in the request's pool or is static. */
+void api_answer(lua_State *L, int status, str text, str type);
 /* nil and the error's text: what functions return for failures at run time. */
 int api_fail(lua_State *L, int err);
 /* A copy of the string (or number) at idx in the request's pool. */

@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fmt.h"
 #include "base/hash.h"
+#include "script/hook.h"
 #include "script/task.h"
 #include "shm/limit.h"
 #include "shm/stats.h"
@@ -67,26 +69,27 @@ static str full_key(lua_State *L, const struct limiter *l, char *room)
     return str_of(room, sizeof l->id + n);
 }
 
-static int ask(lua_State *L, bool dry)
+/* LIMIT_*: asks for `cost` units of the key at index 2. */
+static int judge(lua_State *L, const struct limiter *l, uint32_t cost, bool dry, limit_result *r)
 {
-    const struct limiter *l = api_check(L, 1, TYPE, sizeof *l);
     if (!l->emission_us) {
         return luaL_error(L, "this limit has no rate; use enter");
     }
     char room[sizeof l->id + KEY_MAX + sizeof(uint64_t)];
     str key = full_key(L, l, room);
-    limit_ask a = {
-        .emission_us = l->emission_us,
-        .burst = l->burst,
-        .cost = (uint32_t)luaL_optnumber(L, 3, 1),
-        .now_us = clock_us(),
-        .dry = dry,
-    };
-    limit_result r;
-    int verdict = limit_rate(rate_table(L), key, &a, &r);
+    limit_ask a = {.emission_us = l->emission_us, .burst = l->burst, .cost = cost, .now_us = clock_us(), .dry = dry};
+    int verdict = limit_rate(rate_table(L), key, &a, r);
     if (verdict == LIMIT_REFUSED && !dry) {
         stats_add(STAT_LIMITED, 1);
     }
+    return verdict;
+}
+
+static int ask(lua_State *L, bool dry)
+{
+    const struct limiter *l = api_check(L, 1, TYPE, sizeof *l);
+    limit_result r;
+    int verdict = judge(L, l, (uint32_t)luaL_optnumber(L, 3, 1), dry, &r);
     lua_pushboolean(L, verdict != LIMIT_REFUSED);
     lua_pushnumber(L, r.retry_us < 0 ? -1 : (double)r.retry_us / 1e6);
     lua_pushnumber(L, r.remaining);
@@ -103,6 +106,58 @@ static int limit_take(lua_State *L)
 static int limit_peek(lua_State *L)
 {
     return ask(L, true);
+}
+
+static int64_t ceil_seconds(int64_t us)
+{
+    return (us + 999999) / 1000000;
+}
+
+static void add_number(lua_State *L, req *r, str name, int64_t v)
+{
+    char *room = pool_alloc(&r->pool, 24);
+    fmt f = fmt_of(room, 24);
+    fmt_i64(&f, v);
+    if (headers_add(&r->res.h, name, fmt_str(&f)) < 0) {
+        luaL_error(L, "too many header fields");
+    }
+}
+
+/* Answers a refusal, all of it here: this is the path that must stay cheap when someone hammers (a table and four conversions
+ * in Lua cost three times as much). */
+static void refuse(lua_State *L, const struct limiter *l, const limit_result *r, int status, bool report)
+{
+    req *rq = api_request(L);
+    api_answer(L, status, status == 429 ? STR("429 Too Many Requests\n") : STR_EMPTY, STR_EMPTY);
+    if (r->retry_us >= 0) {
+        add_number(L, rq, STR("Retry-After"), ceil_seconds(r->retry_us));
+    }
+    if (report) {
+        add_number(L, rq, STR("RateLimit-Limit"), (int64_t)l->burst + 1);
+        add_number(L, rq, STR("RateLimit-Remaining"), r->remaining);
+        add_number(L, rq, STR("RateLimit-Reset"), ceil_seconds(r->reset_us));
+    }
+    hook_push_mark(L);
+}
+
+static int limit_admit(lua_State *L)
+{
+    const struct limiter *l = api_check(L, 1, TYPE, sizeof *l);
+    lua_Integer status = luaL_optinteger(L, 3, 429);
+    bool report = lua_toboolean(L, 4);
+    if (status < 400 || status > 599) {
+        return luaL_error(L, "a refusal has a status of 400 to 599, got %d", (int)status);
+    }
+    limit_result r;
+    if (judge(L, l, 1, false, &r) == LIMIT_REFUSED) {
+        refuse(L, l, &r, (int)status, report);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushnumber(L, r.remaining);
+    lua_pushnumber(L, (lua_Number)ceil_seconds(r.reset_us));
+    lua_pushnumber(L, (double)r.delay_us / 1e6);
+    return 4;
 }
 
 static int forget(lua_State *L)
@@ -157,6 +212,8 @@ static int new_limiter(lua_State *L)
 static const struct api_fn rows[] = {
     {"take", limit_take, API_ANY, "(key: string, cost?: integer): boolean, number, integer, number, number",
      "counts a request: allowed; seconds until it would be (-1: never); units left; seconds until all are back; delay that smooths"},
+    {"admit", limit_admit, API_EARLY, "(key: string, status?: integer, report?: boolean): moongate.Verdict|nil, integer, integer, number",
+     "counts a request and answers it when it is one too many (429, Retry-After; RateLimit-* when `report`): `return` the verdict if there is one; else nil, units left, whole seconds until all are back, delay that smooths"},
     {"peek", limit_peek, API_ANY, "(key: string, cost?: integer): boolean, number, integer, number, number", "the same without counting"},
     {"forget", forget, API_ANY, "(key: string)", "forgives a key"},
     {"enter", limit_enter, API_REQUEST, "(key: string): boolean, integer",

@@ -356,6 +356,11 @@ static int answer(lua_State *L, task *t, int status, str text, str type)
     return 0;
 }
 
+void api_answer(lua_State *L, int status, str text, str type)
+{
+    answer(L, self(L, "reply"), status, text, type);
+}
+
 /* A table becomes JSON. */
 static str body_arg(lua_State *L, req *r, int at, str *type)
 {
