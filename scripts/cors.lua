@@ -36,6 +36,55 @@ local function matcher(origins)
   end, any
 end
 
+--- Fields of a preflight's answer.
+local function preflight(req, opt, mark, origin)
+  local out = {
+    ["Vary"] = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+    ["Access-Control-Allow-Methods"] = table.concat(opt.methods, ", "),
+    ["Access-Control-Allow-Headers"] = opt.headers and table.concat(opt.headers, ", ")
+      or req.headers["Access-Control-Request-Headers"],
+    ["Access-Control-Max-Age"] = math.floor(opt.max_age),
+  }
+  mark(out, origin)
+  return req:reply(204, nil, out)
+end
+
+local function new(opt)
+  local allowed, any = matcher(opt.origins)
+  local expose = opt.expose and table.concat(opt.expose, ", ")
+
+  local function mark(fields, origin)
+    fields["Access-Control-Allow-Origin"] = any and "*" or origin
+    if opt.credentials then
+      fields["Access-Control-Allow-Credentials"] = "true"
+    end
+  end
+
+  return {
+    access = function(req, ctx)
+      local origin = req.headers["Origin"]
+      if not origin or not allowed(origin) then
+        return
+      end
+      if req.method == "OPTIONS" and req.headers["Access-Control-Request-Method"] then
+        return preflight(req, opt, mark, origin)
+      end
+      ctx.cors_origin = origin
+    end,
+    header = function(_, res, ctx)
+      if not any then
+        res:add("Vary", "Origin") -- for refused origins too: the answer depends on it
+      end
+      if ctx.cors_origin then
+        mark(res.headers, ctx.cors_origin)
+        if expose then
+          res.headers["Access-Control-Expose-Headers"] = expose
+        end
+      end
+    end,
+  }
+end
+
 return mg.policy {
   name = "cors",
   doc = "Cross-origin resource sharing: answers preflights, adds Access-Control-* to answers.",
@@ -55,57 +104,5 @@ return mg.policy {
     end
     return true
   end),
-  new = function(opt)
-    local allowed, any = matcher(opt.origins)
-    local methods = table.concat(opt.methods, ", ")
-    local headers = opt.headers and table.concat(opt.headers, ", ")
-    local expose = opt.expose and table.concat(opt.expose, ", ")
-
-    local function mark(set, origin)
-      set("Access-Control-Allow-Origin", any and "*" or origin)
-      if opt.credentials then
-        set("Access-Control-Allow-Credentials", "true")
-      end
-    end
-
-    local function preflight(req, origin)
-      local out = {
-        ["Vary"] = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
-        ["Access-Control-Allow-Methods"] = methods,
-        ["Access-Control-Allow-Headers"] = headers or req.headers["Access-Control-Request-Headers"],
-        ["Access-Control-Max-Age"] = math.floor(opt.max_age),
-      }
-      mark(function(name, value)
-        out[name] = value
-      end, origin)
-      return req:reply(204, nil, out)
-    end
-
-    return {
-      access = function(req, ctx)
-        local origin = req.headers["Origin"]
-        if not origin or not allowed(origin) then
-          return
-        end
-        if req.method == "OPTIONS" and req.headers["Access-Control-Request-Method"] then
-          return preflight(req, origin)
-        end
-        ctx.cors_origin = origin
-      end,
-      header = function(_, res, ctx)
-        local origin = ctx.cors_origin
-        if not any then
-          res:add("Vary", "Origin") -- for refused origins too: the answer depends on it
-        end
-        if origin then
-          mark(function(name, value)
-            res.headers[name] = value
-          end, origin)
-          if expose then
-            res.headers["Access-Control-Expose-Headers"] = expose
-          end
-        end
-      end,
-    }
-  end,
+  new = new,
 }

@@ -7,7 +7,7 @@
 
 static const struct api_table *const all_tables[] = {
     &api_req, &api_res, &api_attempt, &api_shared, &api_limit, &api_util,
-    &api_re, &api_metrics, &api_task, &api_net, &api_template, &api_load,
+    &api_re, &api_metrics, &api_task, &api_subtask, &api_net, &api_template, &api_load,
 };
 
 static void push_phases(lua_State *L, unsigned mask)

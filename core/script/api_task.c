@@ -190,7 +190,7 @@ static const struct api_fn handle_rows[] = {
     {NULL, NULL, 0, NULL, NULL},
 };
 
-static const struct api_table handle_table = {"task", handle_rows, NULL};
+const struct api_table api_subtask = {"subtask", handle_rows, NULL};
 
 static const struct api_fn rows[] = {
     {"sleep", task_sleep, API_ANY, "(seconds: number)", "waits"},
@@ -205,6 +205,6 @@ const struct api_table api_task = {"task", rows, NULL};
 void api_task_open(script *s, lua_State *L)
 {
     (void)s;
-    api_type(L, TYPE, &handle_table);
+    api_type(L, TYPE, &api_subtask);
     lua_pop(L, 1);
 }

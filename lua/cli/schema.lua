@@ -1,4 +1,4 @@
---- `moongate schema --json | --stubs | --markdown`: the schema of the native dialect for editors and manuals.
+--- `moongate schema --json | --stubs | --markdown | --api`: the schema of the native dialect for editors and manuals.
 local describe = require "conf.describe"
 local json = require "conf.json"
 
@@ -8,8 +8,14 @@ local writers = {
   ["--json"] = function()
     return json.encode(describe.json_schema()) .. "\n"
   end,
-  ["--stubs"] = describe.stubs,
+  ["--stubs"] = function()
+    local found, stubs = pcall(require, "moongate.stubs") -- needs the C core: not there under a plain LuaJIT
+    return describe.stubs() .. (found and stubs.luals() or "")
+  end,
   ["--markdown"] = describe.markdown,
+  ["--api"] = function()
+    return require("moongate.stubs").markdown()
+  end,
 }
 
 ---@param args string[]
@@ -17,7 +23,7 @@ local writers = {
 function M.main(args)
   local writer = writers[args[1] or "--json"]
   if not writer or #args > 1 then
-    return 2, "", "usage: moongate schema --json | --stubs | --markdown\n"
+    return 2, "", "usage: moongate schema --json | --stubs | --markdown | --api\n"
   end
   return 0, writer(), ""
 end
