@@ -117,8 +117,8 @@ describe("a client that vanishes", function()
       return 200, nil, "ok"
     end)
     gw = start.proxy(o.port, [[
-      on = { access = function(req) if req.path == "/sleep" then mg.sleep("10s") end end,
-             header = function(req, res) if req.path == "/sleephead" then mg.sleep("10s") end end },
+      on = { access = function(req) if req.path == "/sleep" then mg.sleep(10) end end,
+             header = function(req, res) if req.path == "/sleephead" then mg.sleep(10) end end },
     ]])
   end))
   after_each(run.teardown)
