@@ -13,6 +13,7 @@
 
 #include "back/retry.h"
 #include "base/hash.h"
+#include "shm/stats.h"
 
 static attempt *attempt_now(req *r)
 {
@@ -30,6 +31,8 @@ static void attempt_new(req *r, peer *p)
         r->attempts = more;
         r->cap_attempts = cap;
     }
+    stats_add(STAT_UPSTREAM_ATTEMPTS, 1);
+    stats_add(STAT_UPSTREAM_RETRIES, r->nattempts > 0);
     r->attempts[r->nattempts++] = (attempt){.peer = p, .open = true, .start_us = clock_us()};
 }
 
@@ -44,6 +47,9 @@ void attempt_end(req *r, int err, bool failed)
     a->end_us = clock_us();
     a->bytes_in = r->fetch.bytes_in;
     a->bytes_out = r->fetch.bytes_out;
+    stats_add(STAT_UPSTREAM_FAILURES, failed);
+    stats_add(STAT_UPSTREAM_BYTES_IN, a->bytes_in);
+    stats_add(STAT_UPSTREAM_BYTES_OUT, a->bytes_out);
     peer_done(a->peer, failed, clock_ms());
 }
 
@@ -208,6 +214,7 @@ int step_lease(req *r)
     }
     attempt *a = attempt_now(r);
     a->reused = r->fetch.lease.reused;
+    stats_add(a->reused ? STAT_UPSTREAM_REUSED : STAT_UPSTREAM_CONNECTS, 1);
     a->connect_us = clock_us();
     return STEP_NEXT;
 }
@@ -256,6 +263,7 @@ static int accept_head(req *r)
     attempt *a = attempt_now(r);
     a->status = f->res.status;
     a->head_us = clock_us();
+    stats_duration(STAT_HIST_UPSTREAM_TIME, a->head_us - a->start_us);
     if (f->tunnel && !(forward_upgrades(r) && headers_lists(&f->res.h, TOKEN_UPGRADE, STR("websocket")))) {
         return attempt_failed(r, ERR_UPSTREAM_PROTOCOL);
     }

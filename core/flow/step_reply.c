@@ -13,6 +13,7 @@
 #include "flow/tunnel.h"
 #include "flow/upload.h"
 #include "http/status.h"
+#include "shm/stats.h"
 
 enum { PUMP_PIECE = 256 * 1024, PUMP_TURNS = 16 };
 
@@ -119,6 +120,7 @@ static int send_head(req *r)
         r->res.length = -1;
     }
     r->first_byte_us = clock_us();
+    stats_response(r->res.status);
     r->res_last = head_is_all(r) && !r->fetch_tunnel;
     int rc = r->proto->send_head(r, r->res_last);
     r->head_sent = true;
@@ -432,5 +434,8 @@ int step_log(req *r)
     if (r->route && r->route->log) {
         access_log_write(r->route->log, r);
     }
+    stats_add(STAT_BYTES_IN, r->received);
+    stats_add(STAT_BYTES_OUT, r->sent_head + r->sent_body);
+    stats_duration(STAT_HIST_REQUEST_TIME, r->end_us - r->start_us);
     return STEP_DETACHED;
 }

@@ -8,6 +8,7 @@
 #include "flow/route.h"
 #include "flow/step_funcs.h"
 #include "flow/steps.h"
+#include "shm/stats.h"
 
 enum { MAX_REROUTES = 10 };
 
@@ -55,6 +56,8 @@ static void choose_face(req *r)
 
 int step_admit(req *r)
 {
+    stats_add(STAT_REQUESTS, 1);
+    stats_add(STAT_REQUESTS_ACTIVE, 1);
     int rc = r->err_at_start;
     if (LIKELY(rc == 0)) {
         rc = r->in.method == METHOD_CONNECT ? ERR_BAD_METHOD : split_target(r);

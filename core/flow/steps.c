@@ -25,6 +25,7 @@
 #include "flow/error.h"
 #include "flow/hook.h"
 #include "flow/step_funcs.h"
+#include "shm/stats.h"
 
 #define TO(s) (1u << STEP_##s)
 
@@ -58,6 +59,7 @@ const char *step_name(enum req_step s)
 static void fail(req *r, int err)
 {
     r->err = err;
+    stats_error(err);
     if (r->step >= STEP_FINISH) {
         r->close = true;
         r->step++;
@@ -84,6 +86,7 @@ static void leave(req *r)
         flow_hooks->release(r);
     }
     r->err = r->abort_err ? r->abort_err : ERR_CLIENT_GONE;
+    stats_add(STAT_REQUESTS_ABORTED, 1);
     r->proto = NULL;
     r->step = STEP_FINISH;
 }
@@ -141,6 +144,7 @@ void steps_run(req *r)
         }
         if (rc == STEP_DETACHED) {
             check_set_request(0);
+            stats_sub(STAT_REQUESTS_ACTIVE, 1);
             req_free(r);
             return;
         }

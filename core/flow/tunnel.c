@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "flow/steps.h"
+#include "shm/stats.h"
 
 enum { TUNNEL_QUEUED_MAX = 128 * 1024, TUNNEL_TURNS = 16, HALF_CLOSED_MS = 5000 };
 enum { UP_ENDED = 1, DOWN_ENDED = 2 };
@@ -19,6 +20,7 @@ static void on_fini(void *arg)
 {
     (void)arg;
     open_tunnels--;
+    stats_sub(STAT_TUNNELS_ACTIVE, 1);
 }
 
 static struct tunnel *tunnel_new(req *r)
@@ -27,6 +29,7 @@ static struct tunnel *tunnel_new(req *r)
     t->client = r->proto->hijack(r);
     t->up = fetch_stream(&r->fetch);
     open_tunnels++;
+    stats_add(STAT_TUNNELS_ACTIVE, 1);
     pool_on_fini(&r->pool, on_fini, NULL);
     r->fetch.want_close = true;
     return t;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "flow/tunnel.h"
 #include "front/conn.h"
+#include "shm/stats.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -104,6 +105,7 @@ static void on_accept(listener *ln, int fd, const addr *from)
     if ((f->max_connections && f->nconns >= f->max_connections) ||
         (f->max_per_address && address_is_full(f, from))) {
         f->refused++;
+        stats_add(STAT_CONNS_REFUSED, 1);
         close(fd);
         return;
     }

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "http/proxyproto.h"
+#include "shm/stats.h"
 #include "tls/stream_tls.h"
 
 #include <unistd.h>
@@ -24,6 +25,7 @@ void conn_set_idle(conn *c, bool idle)
 {
     if (c->idle != idle) {
         c->idle = idle;
+        stats_add(STAT_CONNS_IDLE, idle ? 1 : (uint64_t)-1);
         c->f->nidle += idle ? 1u : (uint32_t)-1;
     }
 }
@@ -42,6 +44,7 @@ void conn_close(conn *c)
     stream_close(&c->s);
     list_remove(&c->node);
     f->nconns--;
+    stats_sub(STAT_CONNS_ACTIVE, 1);
     front_listener_unref(c->fl);
     cells_give(&conns, c);
     if (f->draining && f->nconns == 0 && f->on_drained) {
@@ -119,10 +122,14 @@ static void run_tls(conn *c)
 {
     int rc = stream_tls_handshake(&c->s);
     if (rc == 0) {
+        struct stream_tls_facts facts;
+        stream_tls_facts(&c->s, &facts);
+        stats_add(facts.resumed ? STAT_HANDSHAKES_RESUMED : STAT_HANDSHAKES, 1);
         start_http(c);
     } else if (rc == ERR_PLAIN_ON_TLS) {
         h1_server_refuse(c, rc);
     } else if (rc != ERR_AGAIN) {
+        stats_add(STAT_HANDSHAKES_FAILED, 1);
         log_info("conn=%llx TLS handshake failed: %s", (unsigned long long)c->id, stream_tls_error(&c->s));
         conn_close(c);
     }
@@ -226,6 +233,8 @@ void conn_open(front_listener *fl, int fd, const addr *from)
     list_push_back(&f->conns, &c->node);
     f->nconns++;
     f->accepted++;
+    stats_add(STAT_CONNS_ACCEPTED, 1);
+    stats_add(STAT_CONNS_ACTIVE, 1);
     timer_set(f->l, &c->timer, conn_listen(c)->c->header_timeout);
     conn_enter(c, CONN_PROXY);
     if (conn_listen(c)->c->proxy_protocol) {
