@@ -110,7 +110,8 @@ end
 local function reach(path, seen)
   local count = 0
   for _, header in ipairs(includes[path] or {}) do
-    if not seen[header] then
+    -- Parts of a header that it includes itself (tools/headers.lua) are that header.
+    if not seen[header] and not header:find("_gen%.h$") then
       seen[header] = true
       count = count + 1 + reach(header, seen)
     end

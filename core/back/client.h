@@ -2,8 +2,7 @@
 #ifndef BACK_CLIENT_H
 #define BACK_CLIENT_H
 
-#include "http/msg.h"
-#include "http/sink.h"
+#include "base/slice.h"
 
 #include <sys/types.h>
 

@@ -1,6 +1,10 @@
 /* fetch.c — set-up and end of one upstream exchange; the protocol's part is in h1_client.c. */
 #include "back/fetch.h"
 
+#include "back/client.h"
+#include "base/mem.h"
+#include "net/idle.h"
+
 void fetch_init(fetch *f, pool *p, loop *l, job *user)
 {
     memset(f, 0, offsetof(fetch, upload));
@@ -10,6 +14,11 @@ void fetch_init(fetch *f, pool *p, loop *l, job *user)
     f->l = l;
     f->user = user;
     f->ops = &h1_client_ops;
+}
+
+stream *fetch_stream(const fetch *f)
+{
+    return f->lease.c ? &f->lease.c->s : NULL;
 }
 
 void fetch_end(fetch *f)

@@ -5,15 +5,17 @@
 #ifndef BACK_FETCH_H
 #define BACK_FETCH_H
 
-#include "back/client.h"
 #include "back/lease.h"
-#include "http/h1_chunk.h"
-#include "http/h1_parse.h"
+#include "base/slice.h"
+#include "http/h1_state.h"
 #include "http/msg.h"
+
+struct client_ops;
+typedef struct stream stream;
 
 typedef struct fetch {
     lease lease;
-    const struct client_ops *ops;
+    const struct client_ops *ops; /* client.h */
     pool *pool;            /* the request's */
     loop *l;
     job *user;
@@ -39,10 +41,8 @@ typedef struct fetch {
 enum { FETCH_MAX_INTERIM = 8 };
 
 void fetch_init(fetch *f, pool *p, loop *l, job *user);
-static inline stream *fetch_stream(const fetch *f)
-{
-    return f->lease.c ? &f->lease.c->s : NULL;
-}
+/* The stream of the leased connection, or NULL. */
+stream *fetch_stream(const fetch *f);
 /* Gives the connection back or closes it, drops buffers. Idempotent. */
 void fetch_end(fetch *f);
 

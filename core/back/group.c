@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "tls/ctx.h"
 #include "tls/stream_tls.h"
 
 #include <stdlib.h>

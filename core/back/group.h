@@ -9,13 +9,14 @@
 #define BACK_GROUP_H
 
 #include "conf/conf.h"
+#include "net/addr.h"
 #include "net/idle.h"
-#include "net/resolve.h"
-#include "tls/ctx.h"
 
 typedef struct group group;
 typedef struct peer peer;
 typedef struct group_set group_set;
+typedef struct resolver resolver;
+typedef struct tls_client tls_client;
 
 struct peer {
     list node;               /* in its group */

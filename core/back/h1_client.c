@@ -3,8 +3,12 @@
  * The upstream is untrusted: bytes after a complete response close the connection, a short body is an error, never an end. */
 #include "back/fetch.h"
 
+#include "back/client.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "http/h1_chunk.h"
+#include "http/h1_parse.h"
+#include "net/stream.h"
 
 enum { BODY_BUFFERED_MAX = 1 << 20, TRAILER_MAX = 8192 };
 

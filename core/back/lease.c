@@ -3,9 +3,11 @@
  * States: IDLE → CONNECTING → HANDSHAKE → READY. The request's timer carries the connect deadline; it fires into the request, which calls lease_end. */
 #include "back/lease.h"
 
+#include "back/group.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "net/connect.h"
+#include "net/idle.h"
 #include "tls/stream_tls.h"
 
 enum { LEASE_IDLE, LEASE_CONNECTING, LEASE_HANDSHAKE, LEASE_READY };

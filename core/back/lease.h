@@ -2,7 +2,12 @@
 #ifndef BACK_LEASE_H
 #define BACK_LEASE_H
 
-#include "back/group.h"
+#include "base/str.h"
+
+typedef struct idle_conn idle_conn;
+typedef struct job job;
+typedef struct loop loop;
+typedef struct peer peer;
 
 typedef struct lease {
     peer *p;             /* borrowed: the attempt holds the reference */

@@ -5,6 +5,7 @@
 #define BACK_ORIGIN_H
 
 #include "back/group.h"
+#include "net/resolve.h"
 
 typedef struct origin origin;
 

@@ -3,6 +3,7 @@
 #include "base/slice.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -4,10 +4,11 @@
 #ifndef BASE_SLICE_H
 #define BASE_SLICE_H
 
-#include "base/mem.h"
 #include "base/str.h"
 
 #include <stdint.h>
+
+typedef struct mem mem;
 
 /* An open file shared by slices; closed with the last reference. */
 typedef struct fileref {

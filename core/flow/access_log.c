@@ -8,6 +8,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
+#include "flow/tmpl.h"
 #include "flow/var_impl.h"
 #include "shm/stats.h"
 

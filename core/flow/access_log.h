@@ -2,11 +2,15 @@
 #ifndef FLOW_ACCESS_LOG_H
 #define FLOW_ACCESS_LOG_H
 
-#include "conf/conf.h"
-#include "flow/tmpl.h"
-#include "net/loop.h"
+#include "base/attr.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
+struct conf_log;
 struct req;
+typedef struct loop loop;
+typedef struct pool pool;
 typedef struct access_log access_log;
 
 /* Checks a definition (its template) without opening anything. 0, or ERR_CONF with a text in err. */

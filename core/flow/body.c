@@ -5,6 +5,8 @@
 #include "flow/body.h"
 
 #include "base/err.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "flow/tempfile.h"
 
 enum { PIECE = 64 * 1024, HOLD_TURNS = 64 };

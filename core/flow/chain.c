@@ -3,7 +3,9 @@
 
 #include "base/err.h"
 #include "flow/hook.h"
+#include "flow/plan.h"
 #include "flow/tempfile.h"
+#include "http/sink.h"
 
 /* The spool is a sink that always takes everything; chain_wants() tells the pump when to stop. */
 typedef struct spool {

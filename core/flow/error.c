@@ -1,6 +1,7 @@
 /* error.c — the only place that turns an error code into a response, and the only place that logs it. */
 #include "flow/error.h"
 
+#include "back/group.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/body.h"

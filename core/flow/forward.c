@@ -1,10 +1,16 @@
 /* forward.c — see forward.h. The request head is written with memcpy into one flat buffer and sent with one call. */
 #include "flow/forward.h"
 
+#include "back/group.h"
 #include "base/err.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "flow/realip.h"
+#include "flow/tmpl.h"
 #include "http/date.h"
 #include "http/h1_write.h"
+#include "net/stream.h"
 
 enum { HEAD_STACK = 8192 };
 

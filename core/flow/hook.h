@@ -2,7 +2,10 @@
 #ifndef FLOW_HOOK_H
 #define FLOW_HOOK_H
 
-#include "flow/req.h"
+#include "conf/conf.h"
+
+typedef struct req req;
+typedef struct sink sink;
 
 enum {
     HOOK_NEXT = 0,      /* go on */

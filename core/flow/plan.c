@@ -3,10 +3,15 @@
  * Mistakes are told with the place of the definition. */
 #include "flow/plan.h"
 
+#include "back/group.h"
 #include "base/err.h"
+#include "conf/conf.h"
 #include "flow/access_log.h"
 #include "flow/route.h"
+#include "flow/tmpl.h"
 #include "http/headers.h"
+#include "net/addr.h"
+#include "tls/ctx.h"
 
 #include <stdio.h>
 #include <stdlib.h>

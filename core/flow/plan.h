@@ -3,15 +3,19 @@
 #ifndef FLOW_PLAN_H
 #define FLOW_PLAN_H
 
-#include "back/group.h"
 #include "base/map.h"
-#include "base/regex.h"
-#include "conf/conf.h"
-#include "flow/tmpl.h"
+#include "base/pool.h"
 
 typedef struct plan plan;
 typedef struct site site;
 typedef struct route route;
+typedef struct cidr cidr;
+typedef struct conf conf;
+typedef struct group group;
+typedef struct group_set group_set;
+typedef struct regex regex;
+typedef struct tls_server tls_server;
+typedef struct tmpl tmpl;
 
 /* A header operation, compiled. */
 typedef struct headerop {

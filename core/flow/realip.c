@@ -1,6 +1,9 @@
 /* realip.c — see realip.h. */
 #include "flow/realip.h"
 
+#include "conf/conf.h"
+#include "flow/plan.h"
+
 static bool is_trusted(const site *s, const addr *a)
 {
     for (int i = 0; i < s->ntrust; i++) {

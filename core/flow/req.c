@@ -1,14 +1,17 @@
 /* req.c — life of a request object: made (recycled), woken, aborted, let go. The order of its life is steps.c. */
 #include "flow/req.h"
 
+#include "back/group.h"
 #include "base/cells.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/rand.h"
 #include "flow/body.h"
 #include "flow/chain.h"
 #include "flow/hook.h"
+#include "flow/plan.h"
 #include "flow/relay.h"
 #include "flow/steps.h"
 #include "flow/var.h"

@@ -6,13 +6,23 @@
 #define FLOW_REQ_H
 
 #include "back/fetch.h"
-#include "flow/plan.h"
+#include "base/list.h"
+#include "base/pool.h"
 #include "http/msg.h"
-#include "http/sink.h"
 #include "http/uri.h"
+#include "net/addr.h"
+#include "net/loop.h"
 #include "net/timer.h"
 
 typedef struct req req;
+typedef struct group group;
+typedef struct peer peer;
+typedef struct plan plan;
+typedef struct plan_listen plan_listen;
+typedef struct regex_match regex_match;
+typedef struct route route;
+typedef struct sink sink;
+typedef struct site site;
 
 /* What flow may ask of a downstream protocol (front/h1_server.c, h2_server.c, a sub-request, a fake in specs). */
 struct proto_ops {

@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/regex.h"
+#include "conf/conf.h"
 #include "flow/radix.h"
 #include "flow/req.h"
 #include "flow/route_when.h"

@@ -20,9 +20,11 @@
 #ifndef FLOW_ROUTE_H
 #define FLOW_ROUTE_H
 
-#include "flow/plan.h"
+#include "base/pool.h"
 
 struct req;
+typedef struct regex regex;
+typedef struct route route;
 typedef struct route_table route_table;
 
 /* Of the site's routes (pattern, regex, methods and matchers are compiled here); everything lives

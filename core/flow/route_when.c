@@ -3,6 +3,8 @@
 #include "flow/route_when.h"
 
 #include "base/err.h"
+#include "base/regex.h"
+#include "conf/conf.h"
 #include "flow/req.h"
 #include "flow/route.h"
 #include "http/cookie.h"

@@ -1,5 +1,7 @@
 /* step_content.c — answers that need no upstream, and the place of the cache lookup. */
 #include "base/err.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "flow/step_funcs.h"
 #include "flow/steps.h"
 #include "flow/tmpl.h"

@@ -2,17 +2,22 @@
  *
  * An attempt ends in attempt_end exactly once: that tells the peer's passive health. Whether it is repeated is decided in one place
  * (attempt_failed) by the pure rules of back/retry.c and the group's budget. */
+#include "back/client.h"
+#include "back/group.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/body.h"
 #include "flow/forward.h"
 #include "flow/hook.h"
+#include "flow/plan.h"
 #include "flow/step_funcs.h"
 #include "flow/steps.h"
+#include "flow/tmpl.h"
 #include "flow/upload.h"
 
 #include "back/retry.h"
 #include "base/hash.h"
+#include "net/stream.h"
 #include "shm/stats.h"
 
 static attempt *attempt_now(req *r)

@@ -1,4 +1,5 @@
 /* step_reply.c — the answer: head, body, end, log. */
+#include "back/client.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/access_log.h"
@@ -6,12 +7,14 @@
 #include "flow/chain.h"
 #include "flow/forward.h"
 #include "flow/hook.h"
+#include "flow/plan.h"
 #include "flow/relay.h"
 #include "flow/step_funcs.h"
 #include "flow/steps.h"
 #include "flow/var.h"
 #include "flow/tunnel.h"
 #include "flow/upload.h"
+#include "http/sink.h"
 #include "http/status.h"
 #include "shm/stats.h"
 

@@ -4,6 +4,7 @@
 #include "base/fmt.h"
 #include "flow/body.h"
 #include "flow/hook.h"
+#include "flow/plan.h"
 #include "flow/realip.h"
 #include "flow/route.h"
 #include "flow/step_funcs.h"

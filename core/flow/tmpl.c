@@ -2,6 +2,8 @@
  * compiled. */
 #include "flow/tmpl.h"
 
+#include "base/regex.h"
+#include "flow/plan.h"
 #include "flow/req.h"
 #include "flow/var.h"
 

@@ -2,7 +2,10 @@
 #include "flow/tunnel.h"
 
 #include "base/err.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "flow/steps.h"
+#include "net/stream.h"
 #include "shm/stats.h"
 
 enum { TUNNEL_QUEUED_MAX = 128 * 1024, TUNNEL_TURNS = 16, HALF_CLOSED_MS = 5000 };

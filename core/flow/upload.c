@@ -1,9 +1,11 @@
 /* upload.c — see upload.h. */
 #include "flow/upload.h"
 
+#include "back/client.h"
 #include "base/err.h"
 #include "flow/body.h"
 #include "http/h1_chunk.h"
+#include "net/stream.h"
 
 enum { UPLOAD_PIECE = 256 * 1024, UPLOAD_QUEUED_MAX = 128 * 1024, UPLOAD_TURNS = 16 };
 

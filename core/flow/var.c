@@ -3,6 +3,8 @@
 #include "flow/var.h"
 
 #include "base/map.h"
+#include "base/regex.h"
+#include "flow/plan.h"
 #include "flow/var_impl.h"
 
 static str get_capture(req *r, str arg)

@@ -1,6 +1,8 @@
 /* var_reply.c — variables of the response, of the upstream attempts, of time and process. Those of
  * the upstream list every attempt, in order, with ", " between: "10.0.0.1:80, 10.0.0.2:80"; a
  * figure that an attempt did not reach is "-". */
+#include "back/group.h"
+#include "flow/plan.h"
 #include "flow/var_impl.h"
 
 #include "base/clock.h"

@@ -1,11 +1,14 @@
 /* var_request.c — variables of the request and its connection. Each getter costs nothing until it
  * is asked. */
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "flow/var_impl.h"
 
 #include "base/hash.h"
 #include "flow/access_log.h"
 #include "flow/var.h"
 #include "http/cookie.h"
+#include "net/stream.h"
 #include "tls/stream_tls.h"
 
 str var_get_args(req *r, str arg)

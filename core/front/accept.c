@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "flow/tunnel.h"
 #include "front/conn.h"
 #include "shm/stats.h"

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "http/proxyproto.h"
 #include "shm/stats.h"
 #include "tls/stream_tls.h"

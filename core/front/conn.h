@@ -5,14 +5,16 @@
 #ifndef FRONT_CONN_H
 #define FRONT_CONN_H
 
-#include "flow/req.h"
+#include "base/map.h"
 #include "front/front.h"
-#include "http/h1_chunk.h"
-#include "http/h1_parse.h"
+#include "http/h1_state.h"
+#include "http/sink.h"
 #include "net/listen.h"
 #include "net/stream.h"
 
 typedef struct conn conn;
+typedef struct plan_listen plan_listen;
+typedef struct req req;
 typedef struct front_listener front_listener;
 
 struct front_listener {

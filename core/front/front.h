@@ -5,10 +5,14 @@
 #ifndef FRONT_FRONT_H
 #define FRONT_FRONT_H
 
-#include "flow/plan.h"
-#include "net/loop.h"
+#include "base/attr.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 typedef struct front front;
+typedef struct loop loop;
+typedef struct plan plan;
 
 struct front_args {
     loop *l;

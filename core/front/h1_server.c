@@ -2,11 +2,15 @@
  *
  * One request at a time; what is pipelined behind it stays in the in-buffer until it is over. The request pulls its body with h1_read_body and pushes the
  * response into the sink; everything queued leaves in one send when the request waits or ends. */
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "front/conn.h"
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/steps.h"
+#include "http/h1_chunk.h"
+#include "http/h1_parse.h"
 #include "http/h1_write.h"
 #include "tls/stream_tls.h"
 

@@ -3,14 +3,7 @@
 #define HTTP_H1_CHUNK_H
 
 #include "base/str.h"
-
-typedef struct h1_chunk {
-    uint64_t left;   /* bytes left in the current chunk */
-    uint64_t total;  /* body bytes so far */
-    uint32_t ext;    /* extension bytes so far in the body: bounded, all chunks together */
-    uint16_t trailer; /* trailer bytes seen (bounded by the caller through h1_parse_trailers) */
-    uint8_t state;
-} h1_chunk;
+#include "http/h1_state.h"
 
 void h1_chunk_init(h1_chunk *c);
 /* Reads from `in`: sets *data to the next run of body bytes (a view into `in`, may be empty), *used to the bytes consumed from `in`

@@ -7,6 +7,7 @@
 #ifndef HTTP_H1_PARSE_H
 #define HTTP_H1_PARSE_H
 
+#include "http/h1_state.h"
 #include "http/msg.h"
 
 typedef struct h1_limits {
@@ -16,12 +17,6 @@ typedef struct h1_limits {
     bool drop_underscore; /* request fields with "_" in the name: dropped when true, else passed */
     bool drop_invalid;    /* request fields with an invalid name: dropped when true, else ERR_BAD_FIELD_NAME */
 } h1_limits;
-
-/* All zero before a message; zero again after one was parsed or refused. */
-typedef struct h1_scan {
-    uint32_t at;        /* bytes already searched for the end of the head */
-    bool line_seen;     /* the start line was complete and judged */
-} h1_scan;
 
 /* > 0: length of the head (incl. skipped empty lines), *m filled incl. framing; ERR_AGAIN: more bytes needed; other < 0: the error to
  * answer with. */

@@ -13,6 +13,7 @@
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
+#include "base/mem.h"
 #include "base/slice.h"
 #include "net/addr.h"
 #include "net/loop.h"

@@ -3,6 +3,7 @@
 #include "script/api.h"
 
 #include "base/err.h"
+#include "flow/req.h"
 #include "script/hook.h"
 
 static const struct api_table *const all_tables[] = {

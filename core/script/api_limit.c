@@ -1,4 +1,8 @@
 /* api_limit.c — mg.limit: request rates and concurrency per key, counted over all workers. */
+#include "flow/hook.h"
+#include "flow/req.h"
+#include "http/headers.h"
+#include "net/addr.h"
 #include "script/api.h"
 
 #include "base/clock.h"

@@ -1,4 +1,5 @@
 /* api_net.c — sets of networks and templates with $variables, compiled at load. */
+#include "flow/req.h"
 #include "script/api.h"
 
 #include "base/err.h"

@@ -1,4 +1,7 @@
 /* api_req.c — req: what hooks read and change of the request, and how they answer it. */
+#include "back/group.h"
+#include "base/regex.h"
+#include "flow/hook.h"
 #include "script/api.h"
 
 #include "base/err.h"

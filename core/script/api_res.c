@@ -1,4 +1,6 @@
 /* api_res.c — res: the response on its way to the client; attempt: what a balance hook decides. */
+#include "back/client.h"
+#include "back/group.h"
 #include "script/api.h"
 
 #include "base/clock.h"

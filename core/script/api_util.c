@@ -1,4 +1,5 @@
 /* api_util.c — small things without an object: hashes, ids, random numbers, time, encodings, the log. */
+#include "flow/req.h"
 #include "script/api.h"
 
 #include "base/clock.h"

@@ -2,6 +2,10 @@
 #include "script/filter_lua.h"
 
 #include "base/err.h"
+#include "base/mem.h"
+#include "flow/hook.h"
+#include "flow/plan.h"
+#include "http/sink.h"
 #include "script/hook.h"
 
 #include <unistd.h>

@@ -4,7 +4,9 @@
 
 #include "base/err.h"
 #include "base/fmt.h"
+#include "flow/req.h"
 #include "http/headers.h"
+#include "http/msg.h"
 #include "script/api.h"
 #include "script/task.h"
 

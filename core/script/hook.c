@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "flow/hook.h"
 #include "flow/plan.h"
 #include "script/filter_lua.h"
 #include "shm/stats.h"

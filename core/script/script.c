@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "flow/hook.h"
 #include "flow/plan.h"
 #include "script/api_conf.h"
 #include "script/budget.h"

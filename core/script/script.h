@@ -11,9 +11,9 @@
 #define SCRIPT_SCRIPT_H
 
 #include "base/pool.h"
-#include "conf/conf.h"
-#include "net/loop.h"
 
+typedef struct conf conf;
+typedef struct loop loop;
 typedef struct script script;
 struct plan;
 struct board;

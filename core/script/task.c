@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/plan.h"
+#include "flow/req.h"
 #include "script/budget.h"
 #include "shm/stats.h"
 

@@ -10,10 +10,10 @@
 #ifndef SCRIPT_TASK_H
 #define SCRIPT_TASK_H
 
-#include "flow/hook.h"
 #include "net/timer.h"
 #include "script/vm.h"
 
+typedef struct req req;
 typedef struct task task;
 
 struct wait_ops {

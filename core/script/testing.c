@@ -2,12 +2,15 @@
  * a test request is a req over a protocol that keeps what it is given. lua/moongate/test.lua is the public face. */
 #include "script/testing.h"
 
+#include "back/group.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "flow/hook.h"
 #include "flow/plan.h"
 #include "flow/step_funcs.h"
 #include "flow/steps.h"
+#include "http/sink.h"
 #include "net/resolve.h"
 #include "script/api.h"
 #include "script/api_conf.h"

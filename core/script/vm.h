@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/pool.h"
+#include "conf/conf.h"
 #include "script/script.h"
 #include "shm/board.h"
 

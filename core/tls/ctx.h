@@ -3,8 +3,7 @@
 #ifndef TLS_CTX_H
 #define TLS_CTX_H
 
-#include "base/pool.h"
-#include "net/stream.h"
+#include "base/str.h"
 
 typedef struct tls_server tls_server;
 typedef struct tls_client tls_client;

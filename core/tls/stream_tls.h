@@ -2,7 +2,11 @@
 #ifndef TLS_STREAM_TLS_H
 #define TLS_STREAM_TLS_H
 
-#include "tls/ctx.h"
+#include "base/str.h"
+
+typedef struct stream stream;
+typedef struct tls_client tls_client;
+typedef struct tls_server tls_server;
 
 /* Switches the stream's ops; unread plain bytes in the in-buffer (after a PROXY header) are fed to TLS first. */
 MUST_USE int stream_tls_server(stream *s, tls_server *t);

@@ -2,6 +2,7 @@
 #ifndef TLS_STREAM_TLS_IMPL_H
 #define TLS_STREAM_TLS_IMPL_H
 
+#include "net/stream.h"
 #include "net/timer.h"
 #include "tls/ctx_impl.h"
 #include "tls/stream_tls.h"
