@@ -11,12 +11,10 @@ local t = mg.schema
 ---@field delay boolean        early requests wait instead of passing at once
 ---@field report boolean       RateLimit-* fields on answers
 
---- The function that gives a request's key.
+--- The function that gives a request's key; nil: the client's address, which the limit takes by itself.
 local function key_of(by)
   if by == "client_ip" then
-    return function(req)
-      return req.client_ip
-    end
+    return nil
   end
   local template = mg.template(by)
   return function()
@@ -39,30 +37,23 @@ return mg.policy {
   new = function(opt, at)
     local name = opt.name or ("rate_limit %d %s %s"):format(at.index, opt.rate.text, opt.by)
     local limit = mg.limit(name, { rate = opt.rate, burst = opt.burst })
-    local key, total = key_of(opt.by), opt.burst + 1
+    local status, report = opt.status, opt.report
+    if opt.by == "client_ip" and not opt.delay then
+      return { access = limit:guard(status, report) } -- all of it in C: what a client that hammers costs
+    end
+    local key = key_of(opt.by)
     local hooks = {}
 
-    function hooks.access(req, ctx)
-      local refusal, left, reset, delay = limit:admit(key(req), opt.status, opt.report)
+    function hooks.access()
+      local refusal, _, _, delay = limit:admit(key and key(), status, report)
       if refusal then
         return refusal
       end
-      ctx.rate_left, ctx.rate_reset = left, reset
       if opt.delay and delay > 0 then
         mg.sleep(delay)
       end
     end
 
-    if opt.report then
-      function hooks.header(_, res, ctx)
-        if ctx.rate_left then
-          local headers = res.headers
-          headers["RateLimit-Limit"] = total
-          headers["RateLimit-Remaining"] = ctx.rate_left
-          headers["RateLimit-Reset"] = ctx.rate_reset
-        end
-      end
-    end
     return hooks
   end,
 }

@@ -385,5 +385,9 @@ int forward_finish_head(req *r)
             rc = apply_op(r, &rt->response_ops[i]);
         }
     }
+    uint32_t at = 0;
+    for (const field *f; rc == 0 && r->extra.pool && (f = headers_each(&r->extra, &at)) != NULL;) {
+        rc = headers_set(h, f->name, f->value);
+    }
     return rc;
 }

@@ -152,6 +152,7 @@ struct req {
     uint64_t sent_body;  /* body bytes given to the protocol */
     uint64_t received;   /* head + body bytes of the request */
     headers trailers;    /* of a chunked request body */
+    headers extra;       /* response fields known before there is a response; .pool NULL: none */
     void *script;        /* script/'s state of this request; NULL: no hook ran */
 };
 
@@ -184,6 +185,8 @@ uint32_t req_count(void);
 /* As mem_trim and mem_has_spare, for spare requests. */
 void req_trim(void);
 bool req_has_spare(void);
+/* A field of the final response, whatever that will be; views live in r->pool or are static. 0 or ERR_LIMIT. */
+MUST_USE int req_add_field(req *r, str name, str value);
 /* An answer made here: status, text (borrowed: must live in r->pool or static), content type (empty: text/plain). Fields already in r->res.h are kept. */
 void req_reply(req *r, int status, str text, str content_type);
 

@@ -65,8 +65,8 @@ struct req;
 struct task;
 /* The request of the running task; raises where there is none. */
 struct req *api_request(lua_State *L);
-/* The running hook answers the request (legal in rewrite, access and header): `text` lives in the request's pool or is static. */
-void api_answer(lua_State *L, int status, str text, str type);
+/* The running hook has made its answer with req_reply (rewrite and access only). */
+void api_answered(lua_State *L);
 /* nil and the error's text: what functions return for failures at run time. */
 int api_fail(lua_State *L, int err);
 /* A copy of the string (or number) at idx in the request's pool. */
@@ -80,6 +80,9 @@ struct api_head {
 void *api_check(lua_State *L, int idx, const char *type, size_t size);
 /* A userdata of `size` bytes, zero, with the type's metatable (api_type(L, type, …) was called at open). */
 void *api_new(lua_State *L, const char *type, size_t size);
+
+/* Is the function at idx a limiter's guard (limiter:guard)? Then what the hook runner may call instead, and its argument; else NULL. */
+int (*api_limit_native(lua_State *L, int idx, void **arg))(struct req *r, void *arg);
 
 /* Parts of api_open, one per file. */
 void api_headers_open(script *s, lua_State *L); /* headers_lua.c */

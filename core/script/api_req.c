@@ -99,6 +99,9 @@ static int set_method(lua_State *L)
     if (str_eq(name, STR("CONNECT"))) {
         luaL_error(L, "method: CONNECT cannot be set");
     }
+    if ((r->in.method == METHOD_HEAD) != str_eq(name, STR("HEAD"))) { /* whether a body follows is settled */
+        luaL_error(L, "method: the answer to HEAD has no body, that to %s has; one cannot become the other", name.p);
+    }
     r->in.method_name = name;
     r->in.method = (uint8_t)method_find(name);
     return 0;
@@ -359,9 +362,9 @@ static int answer(lua_State *L, task *t, int status, str text, str type)
     return 0;
 }
 
-void api_answer(lua_State *L, int status, str text, str type)
+void api_answered(lua_State *L)
 {
-    answer(L, self(L, "reply"), status, text, type);
+    self(L, "reply")->verdict = HOOK_ANSWER;
 }
 
 /* A table becomes JSON. */

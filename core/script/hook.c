@@ -157,6 +157,11 @@ static int start(task *t)
     if (UNLIKELY(hook_is_quarantined(t->s, e))) {
         return e->deny ? ERR_SCRIPT : TASK_DONE;
     }
+    if (e->native) {
+        int verdict = e->native(t->r, e->native_arg);
+        t->verdict = verdict < 0 ? t->verdict : verdict;
+        return verdict < 0 ? verdict : TASK_DONE;
+    }
     int n = hook_push(t);
     return task_resume(t, n + hook_push_ctx(t, e));
 }
@@ -189,8 +194,33 @@ static void release(req *r)
     }
 }
 
+/* Hooks in C at the head of the list need no coroutine. Index of the first that does; or the list's length with the verdict. */
+static int run_natives(req *r, const hook_list *list, int *verdict)
+{
+    int at = 0;
+    *verdict = HOOK_NEXT;
+    while (at < list->n && list->v[at].native) {
+        *verdict = list->v[at].native(r, list->v[at].native_arg);
+        if (*verdict != HOOK_NEXT) {
+            return list->n;
+        }
+        at++;
+    }
+    return at;
+}
+
 static int run(req *r, enum conf_phase phase)
 {
+    const script *s = r->plan->script;
+    const hook_list *list = &s->hooks[r->route->hook_id].phase[phase];
+    int at = 0, verdict = HOOK_NEXT;
+    if (list->n && list->v[0].native && !(r->script && ((task *)r->script)->state == TASK_PARKED)) {
+        at = run_natives(r, list, &verdict);
+        if (at == list->n) {
+            stats_add(STAT_HOOK_RUNS, 1);
+            return verdict;
+        }
+    }
     task *t = hook_task(r);
     int outcome;
     if (UNLIKELY(t->state == TASK_PARKED)) {
@@ -203,8 +233,8 @@ static int run(req *r, enum conf_phase phase)
         return HOOK_NEXT; /* the page that says so is not shown to the hook that failed */
     } else {
         t->phase = (uint8_t)phase;
-        t->list = &t->s->hooks[r->route->hook_id].phase[phase];
-        t->at = 0;
+        t->list = list;
+        t->at = at;
         t->verdict = HOOK_NEXT;
         stats_add(STAT_HOOK_RUNS, 1);
         if (!t->list->n) {

@@ -2,6 +2,7 @@
 #include "script/load.h"
 
 #include "base/hash.h"
+#include "script/api.h"
 
 str load_text(lua_State *L, int table, int i)
 {
@@ -23,6 +24,7 @@ static void take_entry(script *s, lua_State *L, hook_entry *e)
     lua_rawgeti(L, t, 5);
     e->wants_ctx = lua_toboolean(L, -1);
     lua_rawgeti(L, t, 1);
+    e->native = api_limit_native(L, -1, &e->native_arg);
     e->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_settop(L, t);
 }

@@ -19,6 +19,7 @@
 #include <lua.h>
 #include <lualib.h>
 
+struct req;
 struct task;
 
 /* One hook of a composed phase. */
@@ -27,6 +28,8 @@ typedef struct hook_entry {
     bool deny;           /* on_error: a failure answers 500; else the request goes on without it */
     bool wants_ctx;      /* the function declares the ctx parameter */
     bool quarantined;    /* as of script.quarantine_serial */
+    int (*native)(struct req *r, void *arg); /* the hook is C: called without a coroutine; HOOK_* or < 0. NULL: Lua */
+    void *native_arg;    /* kept alive by the function */
     str policy;          /* its name */
     str label;           /* "gateway.lua:12": where it was attached */
     board_policy shown;  /* the name as the watchdog slot wants it */
