@@ -70,6 +70,7 @@ void conn_linger(conn *c)
     }
     c->linger_until_ms = clock_ms() + LINGER_ALL_MS;
     conn_enter(c, CONN_LINGER);
+    c->s.flags |= STREAM_READABLE | STREAM_PROBE; /* a reset may hide behind bytes that were read */
     timer_set(c->f->l, &c->timer, LINGER_MS);
     job_wake(c->f->l, &c->job);
 }

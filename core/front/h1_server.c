@@ -73,6 +73,7 @@ static void after_response(conn *c)
     } else if (c->body_state != 2) {
         c->discarded = 0;
         conn_enter(c, CONN_DISCARD);
+        c->s.flags |= STREAM_READABLE | STREAM_PROBE; /* as in conn_linger */
         timer_set(c->f->l, &c->timer, DISCARD_MS);
         job_wake(c->f->l, &c->job);
     } else {
@@ -83,6 +84,7 @@ static void after_response(conn *c)
 static void next_request(conn *c)
 {
     c->scan = (h1_scan){0};
+    c->s.flags &= (uint16_t)~STREAM_PROBE;
     conn_enter(c, CONN_HEAD);
     if (stream_in(&c->s).n || (c->s.flags & (STREAM_READABLE | STREAM_BUFFERED))) {
         job_wake(c->f->l, &c->job);
@@ -335,6 +337,9 @@ static ssize_t h1_read_body(req *r, bufq *q, size_t max)
     }
     if (!stream_in(&c->s).n && send_continue(c, r) < 0) {
         return ERR_CLIENT_GONE;
+    }
+    if (UNLIKELY(r->head_sent)) {
+        stream_expect_end(&c->s); /* a reset behind the body would show in the answer, but that may be out already */
     }
     ssize_t n = c->body == MSG_BODY_CHUNKED ? read_chunked(c, r, q, max) : read_length(c, q, max);
     if (n < 0 && n != ERR_AGAIN && n != ERR_EOF) {

@@ -177,6 +177,20 @@ describe("a client that vanishes", function()
     assert.is_false(tls:has_ended())
   end))
 
+  it("right behind its bytes, with a reset, holds up no stop", run(function()
+    local list = {}
+    for i = 1, 60 do
+      list[i] = client.connect(gw.port)
+    end
+    for _, c in ipairs(list) do
+      c:send("POST /bad% HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" .. ("x"):rep(20000))
+      c:reset()
+    end
+    local from = wait.now()
+    gw:stop("QUIT")
+    assert.is_true(wait.now() - from < run.scaled(2))
+  end))
+
   it("is logged as such", run(function()
     local logged = start.proxy(o.port, 'log = { access = "-" }')
     local c = client.connect(logged.port)
