@@ -18,6 +18,7 @@ struct body {
     int64_t in_memory;
     bool complete;    /* the protocol said EOF */
     bool holding;     /* everything goes through `held` */
+    bool replaced;    /* `held` is all there is: what the client still sends is read away after the answer */
     bool streamed;    /* bytes were given away without being kept */
     uint32_t next;    /* index of the next slice of `held` to give */
     size_t next_at;   /* bytes of it already given */
@@ -77,7 +78,7 @@ int body_hold(req *r)
 {
     body *b = r->body;
     b->holding = true;
-    for (int turn = 0; !b->complete; turn++) {
+    for (int turn = 0; !b->complete && !b->replaced; turn++) {
         if (turn == HOLD_TURNS) {
             req_wake(r); /* one fast client must not hold the loop */
             return ERR_AGAIN;
@@ -130,6 +131,9 @@ ssize_t body_read(req *r, bufq *q, size_t max)
     if (b->holding && b->next < b->held.n) {
         return read_held(b, q, max);
     }
+    if (b->replaced) {
+        return ERR_EOF;
+    }
     ssize_t n = pull(r, q, max);
     if (n > 0) {
         b->streamed = true;
@@ -139,13 +143,13 @@ ssize_t body_read(req *r, bufq *q, size_t max)
 
 int64_t body_size(const body *b)
 {
-    return b->holding && b->complete ? (int64_t)b->held.bytes : -1;
+    return b->holding && (b->complete || b->replaced) ? (int64_t)b->held.bytes : -1;
 }
 
 int body_text(req *r, size_t max, str *out)
 {
     body *b = r->body;
-    if (!b->complete || !b->holding) {
+    if (body_size(b) < 0) {
         return ERR_INVALID;
     }
     if (b->held.bytes > max) {
@@ -171,7 +175,7 @@ void body_replace(req *r, str bytes)
     if (bytes.n) {
         bufq_push_static(&b->held, bytes);
     }
-    b->holding = true;
+    b->holding = b->replaced = true;
     b->next = 0;
     b->next_at = 0;
 }
