@@ -81,8 +81,29 @@ static int run_header_hook(req *r)
     if (r->has_reply && !had_reply) {
         drop_upstream(r, 0);
     }
+    if (r->fetching && r->fetch.cut && !r->has_reply) {
+        return ERR_UPSTREAM_CUT; /* the hook took a part of the body: the rest must not pass for the whole */
+    }
     r->reply_stage = REPLY_SEND;
     return STEP_NEXT;
+}
+
+/* A header hook may have given the status another kind: the framing follows what goes out, or the client would read the body as
+ * its next answer (RFC 9110 §6.4.1), or wait for one that does not come. */
+static void frame_by_status(req *r)
+{
+    msg *m = &r->res;
+    if (status_has_no_body(m->status)) {
+        if (m->body != MSG_BODY_NONE || m->status == 204) {
+            headers_remove_token(&m->h, TOKEN_CONTENT_LENGTH);
+        }
+        m->body = MSG_BODY_NONE;
+        m->length = -1;
+    } else if (m->body == MSG_BODY_NONE && !is_head(r)) {
+        headers_remove_token(&m->h, TOKEN_CONTENT_LENGTH); /* a 304 tells that of another response */
+        m->body = MSG_BODY_LENGTH;
+        m->length = 0;
+    }
 }
 
 /* Does a body follow the head? */
@@ -117,6 +138,8 @@ static int send_head(req *r)
 {
     if (r->has_reply) {
         (void)frame_reply(r);
+    } else if (!r->fetch_tunnel && has_header_hook(r)) {
+        frame_by_status(r);
     }
     if (is_length_open(r)) {
         r->res.body = MSG_BODY_CHUNKED;

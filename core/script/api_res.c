@@ -172,12 +172,18 @@ static int push_taken(lua_State *L, req *r, struct taking *k)
     return 1;
 }
 
-/* A body that was begun and cannot be had makes the response worthless: the hook fails. */
 static int fail_taken(lua_State *L, int rc)
 {
     lua_pushnil(L);
     lua_pushstring(L, rc == ERR_LIMIT ? "the body is larger than max" : err_text(rc));
     return 2;
+}
+
+/* A body that was begun and cannot be had makes the response worthless: it is a cut one unless the hook answers itself. */
+static int fail_begun(lua_State *L, req *r, int rc)
+{
+    r->fetch.cut = true;
+    return fail_taken(L, rc);
 }
 
 static int poll_body(task *t, lua_State *co)
@@ -192,7 +198,7 @@ static int poll_body(task *t, lua_State *co)
     if (rc == ERR_AGAIN && !t->timed_out) {
         return ERR_AGAIN;
     }
-    return rc == 0 ? push_taken(co, t->r, k) : fail_taken(co, rc == ERR_AGAIN ? ERR_TIMEOUT : rc);
+    return rc == 0 ? push_taken(co, t->r, k) : fail_begun(co, t->r, rc == ERR_AGAIN ? ERR_TIMEOUT : rc);
 }
 
 static const struct wait_ops body_wait = {.kind = "res:body", .poll = poll_body};
@@ -221,7 +227,7 @@ static int get_body(lua_State *L)
     if (rc == ERR_AGAIN) {
         return task_park(L, &body_wait, k, read_time(r));
     }
-    return rc == 0 ? push_taken(L, r, k) : fail_taken(L, rc);
+    return rc == 0 ? push_taken(L, r, k) : fail_begun(L, r, rc);
 }
 
 static int set_field(lua_State *L)
