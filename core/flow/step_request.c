@@ -23,6 +23,10 @@ static int split_target(req *r)
     if (UNLIKELY(r->uri.authority.n)) {
         r->host_field = r->uri.authority;
         rc = uri_host(r->host_field, &r->pool, &r->host, &r->port);
+        field *said = headers_find(&r->in.h, TOKEN_HOST);
+        if (said) {
+            said->value = r->host_field; /* hooks and matchers must not see another host than the router */
+        }
     } else {
         const field *host = headers_find(&r->in.h, TOKEN_HOST);
         r->host_field = host ? host->value : STR_EMPTY;
