@@ -82,7 +82,21 @@ static inline const char *scan_text(const head *hd, const char *p)
     return p;
 }
 
-/* Checks an unknown name byte by byte. *drop: the limits want the field away. */
+/* X_Forwarded_For: CGI and its heirs make one variable of "_" and "-", so that a client could speak for a
+ * field that is ours to write. Never passed on, whatever the limits say. */
+static bool is_lookalike(const char *from, size_t n)
+{
+    char name[TOKEN_WIDE];
+    if (n >= sizeof name) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        name[i] = from[i] == '_' ? '-' : from[i];
+    }
+    return token_find(str_of(name, n)) != TOKEN_NONE;
+}
+
+/* Checks an unknown name byte by byte. *drop: the field must not be kept. */
 static COLD int check_name(const head *hd, const char *from, size_t *n, bool *drop)
 {
     const char *p = from;
@@ -110,8 +124,11 @@ static COLD int check_name(const head *hd, const char *from, size_t *n, bool *dr
     if (odd && !hd->lim->drop_invalid) {
         return ERR_BAD_FIELD_NAME;
     }
-    *drop = odd || ((any & UNDERSCORE) && hd->lim->drop_underscore);
     *n = (size_t)(p - from);
+    *drop = odd;
+    if ((any & UNDERSCORE) && !hd->bare_lf) {
+        *drop = odd || hd->lim->drop_underscore || is_lookalike(from, *n);
+    }
     return 0;
 }
 
