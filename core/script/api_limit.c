@@ -30,14 +30,22 @@ struct limiter {
 static limit *rates;
 static limit_conn *conns;
 
-static limit *rate_table(lua_State *L)
+static bool find_rates(void)
 {
     if (UNLIKELY(!rates)) {
         seg *s = seg_find(STR("limit"));
         if (!s || limit_open(s, &rates) < 0) {
-            luaL_error(L, "there is no shared memory for limits in this process");
+            return false;
         }
         seg_ref(s);
+    }
+    return true;
+}
+
+static limit *rate_table(lua_State *L)
+{
+    if (UNLIKELY(!find_rates())) {
+        luaL_error(L, "there is no shared memory for limits in this process");
     }
     return rates;
 }
@@ -179,8 +187,8 @@ static const char GUARD[] = "limit.guard";
 static int run_guard(req *r, void *arg)
 {
     const struct guard *g = arg;
-    if (UNLIKELY(!rates)) {
-        return ERR_SCRIPT; /* no shared memory: guard_new has looked for it */
+    if (!find_rates()) {
+        return ERR_SCRIPT;
     }
     char room[sizeof g->l->id + sizeof(struct in6_addr)];
     str key = address_key(g->l, r, room);
@@ -198,7 +206,6 @@ static int run_guard(req *r, void *arg)
 
 static int call_guard(lua_State *L)
 {
-    rate_table(L);
     int verdict = run_guard(api_request(L), lua_touserdata(L, lua_upvalueindex(1)));
     if (verdict < 0) {
         return luaL_error(L, "%s", err_text(verdict));

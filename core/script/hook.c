@@ -195,14 +195,14 @@ static void release(req *r)
 }
 
 /* Hooks in C at the head of the list need no coroutine. Index of the first that does; or the list's length with the verdict. */
-static int run_natives(req *r, const hook_list *list, int *verdict)
+static int run_natives(req *r, const hook_list *hooks, int *verdict)
 {
     int at = 0;
     *verdict = HOOK_NEXT;
-    while (at < list->n && list->v[at].native) {
-        *verdict = list->v[at].native(r, list->v[at].native_arg);
+    while (at < hooks->n && hooks->v[at].native) {
+        *verdict = hooks->v[at].native(r, hooks->v[at].native_arg);
         if (*verdict != HOOK_NEXT) {
-            return list->n;
+            return hooks->n;
         }
         at++;
     }
@@ -212,11 +212,11 @@ static int run_natives(req *r, const hook_list *list, int *verdict)
 static int run(req *r, enum conf_phase phase)
 {
     const script *s = r->plan->script;
-    const hook_list *list = &s->hooks[r->route->hook_id].phase[phase];
+    const hook_list *hooks = &s->hooks[r->route->hook_id].phase[phase];
     int at = 0, verdict = HOOK_NEXT;
-    if (list->n && list->v[0].native && !(r->script && ((task *)r->script)->state == TASK_PARKED)) {
-        at = run_natives(r, list, &verdict);
-        if (at == list->n) {
+    if (hooks->n && hooks->v[0].native && !(r->script && ((task *)r->script)->state == TASK_PARKED)) {
+        at = run_natives(r, hooks, &verdict);
+        if (at == hooks->n) {
             stats_add(STAT_HOOK_RUNS, 1);
             return verdict;
         }
@@ -233,7 +233,7 @@ static int run(req *r, enum conf_phase phase)
         return HOOK_NEXT; /* the page that says so is not shown to the hook that failed */
     } else {
         t->phase = (uint8_t)phase;
-        t->list = list;
+        t->list = hooks;
         t->at = at;
         t->verdict = HOOK_NEXT;
         stats_add(STAT_HOOK_RUNS, 1);
