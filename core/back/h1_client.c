@@ -51,6 +51,14 @@ static int parse_head(fetch *f, stream *s)
     return 0;
 }
 
+/* A message that one read did not complete: a reset that shared its edge with the bytes is found by reading on (net/stream.h). */
+static inline void probe(stream *s)
+{
+    if (!(s->flags & STREAM_PROBE)) {
+        s->flags |= STREAM_READABLE | STREAM_PROBE;
+    }
+}
+
 static void start_body(fetch *f)
 {
     f->left = f->res.body == MSG_BODY_LENGTH ? f->res.length : 0;
@@ -94,6 +102,7 @@ static int h1_read_head(fetch *f)
             if (rc != ERR_AGAIN) {
                 return rc;
             }
+            probe(s);
         }
         ssize_t n = stream_fill(s, f->head_max + 65536);
         if (n == ERR_EOF || n == ERR_RESET || n == ERR_TLS_EOF) {
@@ -108,6 +117,7 @@ static int h1_read_head(fetch *f)
 
 static ssize_t fill_body(fetch *f, stream *s)
 {
+    probe(s);
     ssize_t n = stream_fill(s, BODY_BUFFERED_MAX);
     if (n > 0) {
         f->bytes_in += (uint64_t)n;
@@ -143,7 +153,6 @@ static ssize_t read_length(fetch *f, stream *s, bufq *q, size_t max)
 
 static ssize_t read_close(fetch *f, stream *s, bufq *q, size_t max)
 {
-    s->flags |= STREAM_PROBE; /* the end matters: a reset behind the last bytes must not go unseen */
     if (!stream_in(s).n) {
         ssize_t n = fill_body(f, s);
         if (n == ERR_EOF) {

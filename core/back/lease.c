@@ -110,6 +110,7 @@ void lease_end(lease *le, bool reusable)
     le->c = NULL;
     c->requests++;
     if (reusable && le->state == LEASE_READY && !le->p->gone && conn_is_fit(le, c)) {
+        c->s.flags &= (uint16_t)~STREAM_PROBE;
         idle_park(c->s.l, &le->p->idle, c);
     } else {
         idle_conn_free(c);

@@ -4,6 +4,7 @@ local gateway = require("spec.support.gateway")
 local origin = require("spec.support.origin")
 local run = require("spec.support.run")
 local start = require("spec.wire.start")
+local wait = require("spec.support.wait")
 
 describe("an answer", function()
   local o, gw
@@ -316,6 +317,25 @@ describe("an origin that breaks the protocol", function()
     local res = client.get(gw.port, "/")
     assert.truthy(res.error)
   end))
+
+  for what, bytes in pairs({
+    ["its head"] = "HTTP/1.1 200 OK\r\nConten",
+    ["a body of known length"] = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" .. ("x"):rep(20000),
+    ["a chunked body"] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+  }) do
+    it("by a reset right behind a part of " .. what .. " is noticed at once", run(function()
+      o:handle(function(_, res)
+        res:raw(bytes)
+        res:reset()
+      end)
+      for _ = 1, 10 do
+        local from = wait.now()
+        local res = client.get(gw.port, "/")
+        assert.is_true(res.status == 502 or res.error ~= nil)
+        assert.is_true(wait.now() - from < run.scaled(2))
+      end
+    end))
+  end
 
   it("by cutting a body resets a client that would take the end for the end", run(function()
     local gate = origin.gate()
