@@ -122,6 +122,10 @@ int hook_failed(task *t)
         s->mem.denied = false;
         stats_add(STAT_HOOK_MEMORY_KILLS, 1);
         lua_gc(s->L, LUA_GCCOLLECT, 0);
+        if (s->mem.used > s->mem.limit / 10 * 9) {
+            log_alert("script: %zu of %zu bytes of Lua memory are in use and not garbage: a policy keeps too much", s->mem.used,
+                      s->mem.limit);
+        }
     }
     if (t->verdict != HOOK_NEXT) {
         t->verdict = HOOK_NEXT; /* what it said before it failed does not count */
@@ -201,6 +205,9 @@ static int run_natives(req *r, const hook_list *hooks, int *verdict)
     *verdict = HOOK_NEXT;
     while (at < hooks->n && hooks->v[at].native) {
         *verdict = hooks->v[at].native(r, hooks->v[at].native_arg);
+        if (UNLIKELY(*verdict < 0 && !hooks->v[at].deny)) {
+            *verdict = HOOK_NEXT;
+        }
         if (*verdict != HOOK_NEXT) {
             return hooks->n;
         }

@@ -11,7 +11,7 @@ describe("a hook that misbehaves", function()
     local o = origin.start(function() return 200, {}, "fine" end)
     gw = gateway.start(([[
       gateway { listen = "127.0.0.1:0", workers = 1, log = { access = false },
-                scripts = { cpu = "100ms", memory = "64m" } }
+                scripts = { cpu = "200ms", memory = "24m" } }
       local up = upstream "up" { "127.0.0.1:%d" }
       local kept = {}
       site "*" {
