@@ -47,7 +47,7 @@ LUA
 tls)
   listen="\"127.0.0.1:$P\", \"127.0.0.1:$BENCH_TLS_PORT tls\""
   site="tls = { cert = \"$BENCH_CERT\", key = \"$BENCH_KEY\" }, http_redirect = false," name='"localhost", "*"' ;;
-limit) route='use = { policy "rate_limit" { rate = "1/s", burst = 1, by = "client_ip" } },' ;;
+limit) route='use = { policy "rate_limit" { rate = "1/s", by = "client_ip", report = false } },' ;;
 routes)
   kind=${A%%:*} n=${A##*:}
   for ((i = 1; i < n; i++)); do
