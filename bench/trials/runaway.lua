@@ -83,14 +83,15 @@ local function name_of(i, mode)
 end
 
 --- The gateway with one route per case and mode.
-local function start(workers, cases)
+local function start(options, cases)
   local origin = lib.process("origin")
   local files = { ["policies/neighbour.lua"] = neighbour }
   local lines = { ([[
-gateway { listen = "127.0.0.1:0", workers = %d, log = { access = false } }
+gateway { listen = "127.0.0.1:0", workers = %d, log = { access = false }, scripts = { cpu = "%s", watchdog = "%s" } }
 site "*" {
   proxy = "http://127.0.0.1:%d", timeouts = { connect = "1s" },
-  route "/steady" { use = { policy "neighbour" {} } },]]):format(workers, origin.port) }
+  route "/steady" { use = { policy "neighbour" {} } },]]):format(options.workers, options.cpu or "500ms",
+    options.watchdog or "2s", origin.port) }
   for i, c in ipairs(cases) do
     for _, mode in ipairs { "continue", "deny" } do
       local name = name_of(i, mode)
@@ -144,26 +145,30 @@ local function logged(gw, mark)
 end
 
 --- One case in one mode; `state.window` gets the neighbours' figures meanwhile.
-local function try(gw, i, c, mode, state)
+local function try(gw, i, c, mode, state, settle)
   local name, r = name_of(i, mode), { case = c, mode = mode }
   local mark = gw:mark()
   state.window = window()
   r.answer, r.seconds = ask(gw, "/" .. name)
-  if c.phase == "log" or c.ends then
-    cqueues.sleep(c.ends and 0.5 or 1) -- the log phase comes after the answer; a worker has to be replaced
+  if c.ends then
+    cqueues.sleep(0.5) -- a worker has to be replaced
+  elseif c.phase == "log" then -- it comes after the answer
+    pcall(wait.till, function()
+      return #logged(gw, mark) > 0
+    end, "the log", 3)
   end
   r.again, r.again_seconds = ask(gw, "/" .. name)
-  cqueues.sleep(0.2)
+  cqueues.sleep(settle)
   r.neighbours, r.log = state.window, logged(gw, mark)
   return r
 end
 
----@param options { workers: integer, cases?: trials.Case[], rate?: integer }
+---@param options { workers: integer, cases?: trials.Case[], rate?: integer, settle?: number, cpu?: string, watchdog?: string }
 ---@return table[] results
 ---@return table status  afterwards
 function M.run(options)
   local cases = options.cases or M.cases
-  local gw = start(options.workers, cases)
+  local gw = start(options, cases)
   local state, results = { window = window() }, {}
   local steady = lib.steady(gw.port, { path = "/steady", rate = options.rate or 200, clients = 8, on_each = function(...)
     state.window.note(...)
@@ -171,7 +176,7 @@ function M.run(options)
   cqueues.sleep(0.3)
   for i, c in ipairs(cases) do
     for _, mode in ipairs { "continue", "deny" } do
-      results[#results + 1] = try(gw, i, c, mode, state)
+      results[#results + 1] = try(gw, i, c, mode, state, options.settle or 0.2)
     end
   end
   steady:finish()
