@@ -151,9 +151,18 @@ void conf_defaults(enum conf_kind kind, void *obj)
     }
 }
 
+/* Numbers that the core may add, multiply and narrow to 32 bits without another look. -1 stands for "not said". */
+static bool fits(enum conf_type type, double v)
+{
+    if (type == CONF_MS) {
+        return v >= -1 && v <= 10.0 * 365 * 86400 * 1000;
+    }
+    return type == CONF_SIZE ? v >= 0 : type != CONF_INT || fabs(v) <= INT32_MAX;
+}
+
 int conf_set_number(const struct conf_field *f, void *obj, double v)
 {
-    if (isnan(v) || v != floor(v) || fabs(v) > 9e15) {
+    if (isnan(v) || v != floor(v) || fabs(v) > 9e15 || !fits(f->type, v)) {
         return ERR_INVALID;
     }
     if (f->type == CONF_INT || f->type == CONF_MS || f->type == CONF_SIZE) {
@@ -215,8 +224,41 @@ void *conf_set_array(conf *c, const struct conf_field *f, void *obj, int n)
     return v;
 }
 
+/* A bound of something a peer makes us hold or wait for. */
+struct bound {
+    const char *name;
+    int64_t v, lo, hi;
+};
+
+enum { HEAD_MIN = 256, HEAD_MOST = 16 << 20, FIELDS_MOST = 4096 };
+
+static int check_bounds(const struct bound *b, size_t n, char *err, size_t cap, const char *where)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (b[i].v < b[i].lo || b[i].v > b[i].hi) {
+            snprintf(err, cap, "%s.%s: %lld is not between %lld and %lld", where, b[i].name, (long long)b[i].v,
+                     (long long)b[i].lo, (long long)b[i].hi);
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
 static int check_route(const conf *c, const struct conf_route *r, char *err, size_t cap, const char *where)
 {
+    const struct bound bounds[] = {
+        {"connect_timeout", r->connect_timeout, 1, INT64_MAX},
+        {"send_timeout", r->send_timeout, 1, INT64_MAX},
+        {"read_timeout", r->read_timeout, 1, INT64_MAX},
+        {"body_timeout", r->body_timeout, 1, INT64_MAX},
+        {"client_send_timeout", r->client_send_timeout, 1, INT64_MAX},
+        {"tunnel_idle", r->tunnel_idle, 1, INT64_MAX},
+        {"buffer_head", r->buffer_head, HEAD_MIN, HEAD_MOST},
+    };
+    int rc = check_bounds(bounds, ARRAY_LEN(bounds), err, cap, where);
+    if (rc < 0) {
+        return rc;
+    }
     if (r->action == CONF_ACTION_PROXY && (r->upstream < 0 || r->upstream >= c->g.upstreams.n)) {
         snprintf(err, cap, "%s: no such upstream", where);
         return ERR_CONF;
@@ -237,6 +279,18 @@ static int check_listen(const conf *c, const struct conf_listen *l, int i, char 
     if (!l->address.n) {
         snprintf(err, cap, "listens[%d]: no address", i);
         return ERR_CONF;
+    }
+    char where[64];
+    snprintf(where, sizeof where, "listens[%d]", i);
+    const struct bound bounds[] = {
+        {"header_timeout", l->header_timeout, 1, INT64_MAX},
+        {"head_size", l->head_size, HEAD_MIN, HEAD_MOST},
+        {"target_size", l->target_size, 1, HEAD_MOST},
+        {"head_fields", l->head_fields, 1, FIELDS_MOST},
+    };
+    int rc = check_bounds(bounds, ARRAY_LEN(bounds), err, cap, where);
+    if (rc < 0) {
+        return rc;
     }
     for (int k = 0; k < l->sites.n; k++) {
         if (l->sites.v[k] < 0 || l->sites.v[k] >= c->g.sites.n) {
