@@ -35,7 +35,7 @@ static void mask_request(const req *r, uint64_t m[2])
         mask_set(m, TOKEN_X_FORWARDED_FOR);
         mask_set(m, TOKEN_X_FORWARDED_PROTO);
         mask_set(m, TOKEN_X_FORWARDED_HOST);
-        if (!r->site->ntrust) {
+        if (!realip_peer_is_trusted(r)) { /* without trust, and from those it does not name */
             mask_set(m, TOKEN_FORWARDED);
             mask_set(m, TOKEN_X_FORWARDED_PORT);
         }
@@ -122,10 +122,10 @@ static void write_forwarded(req *r, fmt *f)
         h1_write_field(f, STR("X-Forwarded-For"), realip_forwarded_for(r));
     }
     if (plain || !op_sets(rt, TOKEN_X_FORWARDED_PROTO)) {
-        h1_write_field(f, STR("X-Forwarded-Proto"), r->client.tls ? STR("https") : STR("http"));
+        h1_write_field(f, STR("X-Forwarded-Proto"), realip_forwarded_proto(r));
     }
     if (r->host_field.n && (plain || !op_sets(rt, TOKEN_X_FORWARDED_HOST))) {
-        h1_write_field(f, STR("X-Forwarded-Host"), r->host_field);
+        h1_write_field(f, STR("X-Forwarded-Host"), realip_forwarded_host(r));
     }
 }
 

@@ -110,6 +110,9 @@ void realip_apply(req *r)
     }
     r->client.ip = STR_EMPTY; /* made anew when asked for */
     const site *s = r->site;
+    if (str_eq(s->c->trust_header, STR("proxy_protocol"))) {
+        return; /* the connection said it already; a field of that name is just a field */
+    }
     const field *f = s->trust_token ? headers_find(&r->in.h, (enum token)s->trust_token)
                                     : headers_get(&r->in.h, s->c->trust_header);
     if (f) {
