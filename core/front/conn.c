@@ -138,8 +138,29 @@ static void run_tls(conn *c)
     }
 }
 
+/* Whose word about the client counts: the networks that the listener's sites trust. Where no site names any, whoever can reach the listener. */
+static bool is_believed(const conn *c)
+{
+    const plan *p = c->fl->plan;
+    const struct conf_ints *sites = &conn_listen(c)->c->sites;
+    bool named = false;
+    for (int i = 0; i < sites->n; i++) {
+        const site *s = &p->sites[sites->v[i]];
+        for (int k = 0; k < s->ntrust; k++) {
+            named = true;
+            if (cidr_has(&s->trust[k], &c->peer)) {
+                return true;
+            }
+        }
+    }
+    return !named;
+}
+
 static void apply_proxy(conn *c, const proxyproto *pp)
 {
+    if (!is_believed(c)) {
+        return;
+    }
     if (pp->family == 4) {
         struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(pp->src_port)};
         memcpy(&in.sin_addr, pp->src, 4);
