@@ -214,7 +214,7 @@ loop:wrap(function()
   local listener = socket.listen { host = "127.0.0.1", port = 0 }
   listener:listen()
   local _, _, port = listener:localname()
-  io.stderr:write("listening on 127.0.0.1:", port, "\n")
+  io.stderr:write("listening on 127.0.0.1:" .. port .. "\n") -- in one piece: somebody reads it meanwhile
   while true do
     local sock = listener:accept { nodelay = true }
     if sock then
