@@ -4,6 +4,7 @@
 #include "back/client.h"
 #include "base/mem.h"
 #include "net/idle.h"
+#include "net/idle_conn.h"
 
 void fetch_init(fetch *f, pool *p, loop *l, job *user)
 {

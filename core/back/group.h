@@ -15,6 +15,8 @@
 typedef struct group group;
 typedef struct peer peer;
 typedef struct group_set group_set;
+typedef struct job job;
+typedef struct loop loop;
 typedef struct resolver resolver;
 typedef struct tls_client tls_client;
 

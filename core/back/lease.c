@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "net/connect.h"
 #include "net/idle.h"
+#include "net/idle_conn.h"
 #include "tls/stream_tls.h"
 
 enum { LEASE_IDLE, LEASE_CONNECTING, LEASE_HANDSHAKE, LEASE_READY };

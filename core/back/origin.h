@@ -5,7 +5,9 @@
 #define BACK_ORIGIN_H
 
 #include "back/group.h"
+#include "net/loop.h"
 #include "net/resolve.h"
+#include "net/timer.h"
 
 typedef struct origin origin;
 

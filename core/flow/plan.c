@@ -5,6 +5,7 @@
 
 #include "back/group.h"
 #include "base/err.h"
+#include "base/map.h"
 #include "conf/conf.h"
 #include "flow/access_log.h"
 #include "flow/route.h"
@@ -17,6 +18,11 @@
 #include <stdlib.h>
 
 enum { PLAN_BLOCK = 32768 };
+
+struct plan_names {
+    map exact; /* lower-case host → site */
+    map wild;  /* "example.com" of "*.example.com" → site */
+};
 
 /* What compiling carries along. */
 struct making {
@@ -200,9 +206,9 @@ static int add_name(struct making *m, plan_listen *l, site *s, str name)
         before = l->any;
         l->any = s;
     } else if (str_has_prefix(name, STR("*."))) {
-        before = map_put(&l->wild, lower_dup(&m->p->pool, str_from(name, 2)), s);
+        before = map_put(&l->names->wild, lower_dup(&m->p->pool, str_from(name, 2)), s);
     } else {
-        before = map_put(&l->exact, lower_dup(&m->p->pool, name), s);
+        before = map_put(&l->names->exact, lower_dup(&m->p->pool, name), s);
     }
     if (before && before != s) {
         snprintf(m->err, m->cap, "%s: host \"%.*s\" is taken on %.*s by the site at %s",
@@ -220,10 +226,11 @@ static void map_cleanup(void *arg)
 
 static int compile_hosts(struct making *m, plan_listen *l)
 {
-    map_init(&l->exact);
-    map_init(&l->wild);
-    pool_on_fini(&m->p->pool, map_cleanup, &l->exact);
-    pool_on_fini(&m->p->pool, map_cleanup, &l->wild);
+    l->names = pool_alloc(&m->p->pool, sizeof *l->names);
+    map_init(&l->names->exact);
+    map_init(&l->names->wild);
+    pool_on_fini(&m->p->pool, map_cleanup, &l->names->exact);
+    pool_on_fini(&m->p->pool, map_cleanup, &l->names->wild);
     for (int i = 0; i < l->c->sites.n; i++) {
         site *s = &m->p->sites[l->c->sites.v[i]];
         for (int k = 0; k < s->c->names.n; k++) {
@@ -471,10 +478,11 @@ void plan_unref(plan *p)
 
 site *plan_site(const plan_listen *l, str host)
 {
-    site *s = l->exact.n && host.n ? map_get(&l->exact, host) : NULL;
-    for (size_t dot = 0; !s && l->wild.n && dot < host.n;) {
+    const struct plan_names *names = l->names;
+    site *s = names->exact.n && host.n ? map_get(&names->exact, host) : NULL;
+    for (size_t dot = 0; !s && names->wild.n && dot < host.n;) {
         dot = str_find(host, '.', dot) + 1;
-        s = dot < host.n ? map_get(&l->wild, str_from(host, dot)) : NULL;
+        s = dot < host.n ? map_get(&names->wild, str_from(host, dot)) : NULL;
     }
     if (!s) {
         s = l->any ? l->any : l->def;

@@ -3,7 +3,6 @@
 #ifndef FLOW_PLAN_H
 #define FLOW_PLAN_H
 
-#include "base/map.h"
 #include "base/pool.h"
 
 typedef struct plan plan;
@@ -61,8 +60,7 @@ struct site {
 /* What a listener needs to find the site of a host. */
 typedef struct plan_listen {
     const struct conf_listen *c;
-    map exact;               /* lower-case host → site */
-    map wild;                /* "example.com" of "*.example.com" → site */
+    struct plan_names *names; /* host → site */
     site *any;               /* "*" */
     site *def;               /* default_site; NULL: refuse */
     tls_server *tls;         /* NULL: plain */

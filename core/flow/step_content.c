@@ -2,7 +2,6 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
-#include "flow/step_funcs.h"
 #include "flow/steps.h"
 #include "flow/tmpl.h"
 

@@ -10,7 +10,6 @@
 #include "flow/forward.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
-#include "flow/step_funcs.h"
 #include "flow/steps.h"
 #include "flow/tmpl.h"
 #include "flow/upload.h"

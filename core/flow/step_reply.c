@@ -9,7 +9,6 @@
 #include "flow/hook.h"
 #include "flow/plan.h"
 #include "flow/relay.h"
-#include "flow/step_funcs.h"
 #include "flow/steps.h"
 #include "flow/var.h"
 #include "flow/tunnel.h"

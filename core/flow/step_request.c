@@ -7,7 +7,6 @@
 #include "flow/plan.h"
 #include "flow/realip.h"
 #include "flow/route.h"
-#include "flow/step_funcs.h"
 #include "flow/steps.h"
 #include "shm/stats.h"
 

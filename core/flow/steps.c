@@ -24,7 +24,6 @@
 #include "base/err.h"
 #include "flow/error.h"
 #include "flow/hook.h"
-#include "flow/step_funcs.h"
 #include "shm/stats.h"
 
 #define TO(s) (1u << STEP_##s)

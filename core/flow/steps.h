@@ -15,4 +15,25 @@ enum { STEP_NEXT = 0, STEP_WAIT_NEXT = 1, STEP_WAIT_HERE = 2, STEP_DETACHED = 3,
 void steps_run(req *r);
 const char *step_name(enum req_step s);
 
+/* The functions behind the rows; each returns what is said above. */
+
+/* step_request.c */
+int step_admit(req *r);
+int step_route(req *r);
+int step_rewrite(req *r);
+int step_access(req *r);
+/* step_content.c */
+int step_content(req *r);
+int step_lookup(req *r);
+/* step_proxy.c */
+int step_pick(req *r);
+int step_lease(req *r);
+int step_send(req *r);
+int step_await(req *r);
+/* step_reply.c */
+int step_reply(req *r);
+int step_stream(req *r);
+int step_finish(req *r);
+int step_log(req *r);
+
 #endif

@@ -2,7 +2,9 @@
 #ifndef FLOW_TUNNEL_H
 #define FLOW_TUNNEL_H
 
-#include "flow/req.h"
+#include <stdint.h>
+
+typedef struct req req;
 
 /* The stream step of an upgraded request: STEP_WAIT_HERE or STEP_NEXT when it is over. */
 int tunnel_step(req *r);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
+#include "flow/req.h"
 #include "flow/tunnel.h"
 #include "front/conn.h"
 #include "shm/stats.h"

@@ -4,7 +4,11 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/slice.h"
+#include "net/idle_conn.h"
 #include "net/loop_impl.h"
+#include "net/stream.h"
+#include "net/timer.h"
 
 #include <stdlib.h>
 

@@ -5,23 +5,12 @@
 #ifndef NET_IDLE_H
 #define NET_IDLE_H
 
-#include "net/stream.h"
+#include "base/list.h"
 
-typedef struct idle_conn idle_conn;
+#include <stdint.h>
 
-/* A stream that can be parked. Embedded in what uses it (lease, cosocket); memory comes from idle_conn_new and moves along with the stream. */
-struct idle_conn {
-    stream s;
-    list node;         /* in its key's list */
-    timer age;
-    struct idle_pool *pool;
-    uint32_t requests; /* exchanges done on it */
-    int64_t born_ms;
-    uint64_t tag;      /* the owner's: generation of TLS settings... part of what makes it reusable */
-    job watch;
-    void *owner_data;  /* freed by owner_free when the connection closes */
-    void (*owner_free)(void *owner_data);
-};
+typedef struct idle_conn idle_conn; /* idle_conn.h */
+typedef struct loop loop;
 
 /* One per key, embedded by its owner (a peer; a cosocket pool entry). */
 typedef struct idle_pool {

@@ -9,6 +9,7 @@
 
 #include "back/group.h"
 #include "flow/plan.h"
+#include "net/loop.h"
 #include "proc/bundle.h"
 #include "proc/recipe.h"
 #include "script/script.h"

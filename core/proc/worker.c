@@ -15,6 +15,7 @@
 #include "proc/channel.h"
 #include "proc/generation.h"
 #include "proc/report.h"
+#include "shm/seg.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,6 +12,7 @@
 #include "script/hook.h"
 #include "script/task.h"
 #include "shm/limit.h"
+#include "shm/seg.h"
 #include "shm/stats.h"
 
 enum { KEY_MAX = 1024 };

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "script/task.h"
 #include "shm/metrics.h"
+#include "shm/seg.h"
 
 enum { LABELS_MAX = 16 };
 

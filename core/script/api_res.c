@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/plan.h"
-#include "flow/step_funcs.h"
+#include "flow/steps.h"
 #include "script/headers_lua.h"
 #include "script/hook.h"
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "shm/dict.h"
+#include "shm/seg.h"
 
 #include <stdio.h>
 

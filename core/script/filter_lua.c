@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
+#include "flow/req.h"
 #include "http/sink.h"
 #include "script/hook.h"
 

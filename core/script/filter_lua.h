@@ -6,7 +6,8 @@
 #ifndef SCRIPT_FILTER_LUA_H
 #define SCRIPT_FILTER_LUA_H
 
-#include "flow/req.h"
+typedef struct req req;
+typedef struct sink sink;
 
 /* In r->pool. */
 sink *filter_lua_new(req *r, sink *next);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
+#include "flow/req.h"
 #include "script/filter_lua.h"
 #include "shm/stats.h"
 

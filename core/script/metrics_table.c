@@ -2,6 +2,7 @@
 #include "script/metrics_table.h"
 
 #include "script/task.h"
+#include "shm/seg.h"
 
 metrics *metrics_table_open(uint32_t workers)
 {

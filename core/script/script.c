@@ -16,6 +16,7 @@
 #include "shm/dict.h"
 #include "shm/limit.h"
 #include "shm/metrics.h"
+#include "shm/seg.h"
 #include "shm/stats.h"
 
 #include <limits.h>

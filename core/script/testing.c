@@ -8,7 +8,6 @@
 #include "base/rand.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
-#include "flow/step_funcs.h"
 #include "flow/steps.h"
 #include "http/sink.h"
 #include "net/resolve.h"
@@ -18,6 +17,7 @@
 #include "script/load.h"
 #include "shm/dict.h"
 #include "shm/limit.h"
+#include "shm/seg.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "shm/seg.h"
 
 #include <string.h>
 

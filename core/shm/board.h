@@ -7,11 +7,12 @@
 #ifndef SHM_BOARD_H
 #define SHM_BOARD_H
 
-#include "shm/seg.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 
 typedef struct board board;
+typedef struct seg seg;
 
 enum { BOARD_POLICY_MAX = 48, BOARD_SLOTS_MAX = 256, BOARD_QUARANTINE_MAX = 64 };
 

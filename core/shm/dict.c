@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/rand.h"
 #include "shm/dict_core.h"
+#include "shm/seg.h"
 
 #include <string.h>
 

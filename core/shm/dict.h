@@ -10,11 +10,12 @@
 #ifndef SHM_DICT_H
 #define SHM_DICT_H
 
-#include "shm/seg.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 
 typedef struct dict dict;
+typedef struct seg seg;
 
 enum dict_type { DICT_NIL, DICT_BOOLEAN, DICT_NUMBER, DICT_STRING, DICT_LIST };
 

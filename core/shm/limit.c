@@ -11,6 +11,7 @@
 #include "base/rand.h"
 #include "shm/limit_key.h"
 #include "shm/lock.h"
+#include "shm/seg.h"
 
 #include <string.h>
 

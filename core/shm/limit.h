@@ -14,11 +14,12 @@
 #ifndef SHM_LIMIT_H
 #define SHM_LIMIT_H
 
-#include "shm/seg.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 
 typedef struct limit limit;
+typedef struct seg seg;
 
 enum limit_verdict {
     LIMIT_ALLOWED, /* conforms to the plain rate */

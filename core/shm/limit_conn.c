@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "shm/limit_key.h"
 #include "shm/lock.h"
+#include "shm/seg.h"
 
 #include <string.h>
 

@@ -9,6 +9,7 @@
 #include "base/fmt.h"
 #include "base/hash.h"
 #include "shm/lock.h"
+#include "shm/seg.h"
 
 #include <math.h>
 #include <string.h>

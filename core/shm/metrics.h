@@ -7,10 +7,11 @@
 #ifndef SHM_METRICS_H
 #define SHM_METRICS_H
 
-#include "shm/seg.h"
+#include "base/str.h"
 #include "shm/stats.h"
 
 typedef struct metrics metrics;
+typedef struct seg seg;
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/fmt.h"
 #include "shm/metrics.h"
+#include "shm/seg.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #define SHM_STATS_H
 
 #include "base/err.h"
-#include "shm/seg.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 
@@ -43,6 +43,7 @@ typedef struct stats_block {
 } __attribute__((aligned(128))) stats_block;
 
 typedef struct stats stats;
+typedef struct seg seg;
 
 /* Where this process counts. Set by stats_start, never NULL. */
 extern stats_block *stats_mine;
