@@ -148,6 +148,7 @@ static void begin(conn *c, req *r)
     c->keepalive = false;
     c->chunked_out = c->broken = c->to_close = c->want_drain_wake = c->raw = false;
     c->sink.ops = &h1_sink_ops;
+    c->send_ms = SEND_MS; /* for interim answers; the final head brings the route's */
     fill_client(c, r);
     conn_enter(c, CONN_REQUEST);
     timer_clear(&c->timer);
