@@ -295,7 +295,6 @@ static void master_up(master *m)
     m->admin = admin_open(m);
     master_log_ports(m, false);
     ports_keep(&m->ports, m->sum.addresses.v, (int)m->sum.addresses.n, true);
-    master_write_pid(m);
     master_follow_files(m);
     timer_set(m->l, &m->tickets, MASTER_TICKETS_MS);
     log_notice("generation %llu, %u workers, ready in %lld ms", (unsigned long long)m->generation,
@@ -432,6 +431,7 @@ static int master_open(master *m, char *err, size_t errcap)
     if (rc < 0) {
         return rc;
     }
+    master_write_pid(m); /* at once: who can connect may look for it */
     int64_t slots = sum->workers * 4;
     slots = slots < MASTER_SLOTS_MIN  ? MASTER_SLOTS_MIN
             : slots > BOARD_SLOTS_MAX ? BOARD_SLOTS_MAX
