@@ -258,4 +258,3 @@ void api_headers_open(script *s, lua_State *L)
     object(L, HEADERS_REQ_TYPE, HEADERS_REQ_OBJECT, req_index, req_newindex);
     object(L, HEADERS_RES_TYPE, HEADERS_RES_OBJECT, res_index, res_newindex);
 }
-
