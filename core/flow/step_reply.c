@@ -253,7 +253,8 @@ static int wait_in_stream(req *r)
 {
     const struct conf_route *c = r->route ? r->route->c : NULL;
     if (r->fetching && chain_wants(r->chain)) {
-        return req_wait_here(r, REQ_WAIT_DATA, c->read_timeout, r->fetch.bytes_in);
+        uint64_t moved = r->fetch.bytes_in + (r->fetch.upload_done ? 0 : r->received); /* a body that still goes up is no silence */
+        return req_wait_here(r, REQ_WAIT_DATA, c->read_timeout, moved);
     }
     return req_wait_here(r, REQ_WAIT_CLIENT_WRITE, 0, 0); /* the protocol watches the client's time */
 }
