@@ -85,16 +85,32 @@ void front_free(front *f)
     free(f);
 }
 
-/* Connections of one address: counted by walking, only when a limit is set and nearly never long. */
-static bool address_is_full(const front *f, const addr *from)
+static bool same_ip(const addr *a, const addr *b)
+{
+    if (a->sa.sa_family != b->sa.sa_family) {
+        return false;
+    }
+    switch (a->sa.sa_family) {
+    case AF_INET:
+        return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+    case AF_INET6:
+        return memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0;
+    default:
+        return true; /* clients of unix sockets have no names: they count as one */
+    }
+}
+
+/* Counted by walking, only when a limit is set. */
+bool front_address_is_full(const front *f, const addr *from, const conn *but)
 {
     uint32_t n = 0;
-    char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
-    size_t na = addr_print_ip(from, a, sizeof a);
+    if (!f->max_per_address) {
+        return false;
+    }
     LIST_EACH(it, &f->conns)
     {
         const conn *c = list_item(it, conn, node);
-        if (addr_print_ip(&c->peer, b, sizeof b) == na && memcmp(a, b, na) == 0 && ++n >= f->max_per_address) {
+        if (c != but && same_ip(&c->peer, from) && ++n >= f->max_per_address) {
             return true;
         }
     }
@@ -106,7 +122,7 @@ static void on_accept(listener *ln, int fd, const addr *from)
     front_listener *fl = ln->data;
     front *f = fl->f;
     if ((f->max_connections && f->nconns >= f->max_connections) ||
-        (f->max_per_address && address_is_full(f, from))) {
+        (!fl->plan->listens[fl->index].c->proxy_protocol && front_address_is_full(f, from, NULL))) {
         f->refused++;
         stats_add(STAT_CONNS_REFUSED, 1);
         close(fd);

@@ -179,6 +179,11 @@ static void run_proxy(conn *c)
         int n = stream_in(&c->s).n ? proxyproto_parse(stream_in(&c->s), &pp) : ERR_AGAIN;
         if (n > 0) {
             apply_proxy(c, &pp);
+            if (front_address_is_full(c->f, &c->peer, c)) {
+                c->f->refused++;
+                conn_close(c);
+                return;
+            }
             stream_consume(&c->s, (size_t)n);
             start_tls(c);
             return;

@@ -112,5 +112,7 @@ void h1_server_timeout(conn *c);
 void h1_server_refuse(conn *c, int err);
 
 void front_listener_unref(front_listener *fl);
+/* Has this address all the connections it may have? `but` is not counted. */
+bool front_address_is_full(const front *f, const addr *from, const conn *but);
 
 #endif
