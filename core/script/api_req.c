@@ -14,7 +14,7 @@
 #include "script/headers_lua.h"
 #include "script/hook.h"
 
-enum { BODY_DEFAULT_MAX = 1024 * 1024 };
+enum { BODY_MOST = 1 << 30, BODY_DEFAULT_MAX = 1024 * 1024 };
 
 /* -- fields */
 
@@ -511,6 +511,9 @@ static int get_body(lua_State *L)
 {
     req *r = self(L, "body")->r;
     double max = luaL_optnumber(L, 2, BODY_DEFAULT_MAX);
+    if (!(max >= 0 && max <= BODY_MOST)) {
+        return luaL_error(L, "body: max must be a number of bytes, 0 or more");
+    }
     if (!r->body) {
         lua_pushliteral(L, "");
         return 1;

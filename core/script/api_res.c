@@ -10,7 +10,7 @@
 #include "script/headers_lua.h"
 #include "script/hook.h"
 
-enum { BODY_DEFAULT_MAX = 1024 * 1024, BODY_PIECE = 64 * 1024 };
+enum { BODY_MOST = 1 << 30, BODY_DEFAULT_MAX = 1024 * 1024, BODY_PIECE = 64 * 1024 };
 
 /* -- fields of res */
 
@@ -212,6 +212,9 @@ static int get_body(lua_State *L)
 {
     req *r = self(L, "body");
     double max = luaL_optnumber(L, 2, BODY_DEFAULT_MAX);
+    if (!(max >= 0 && max <= BODY_MOST)) {
+        return luaL_error(L, "body: max must be a number of bytes, 0 or more");
+    }
     if (r->has_reply || has_no_body(r)) {
         vm_push(L, r->has_reply ? r->reply_body : STR_EMPTY);
         return 1;
