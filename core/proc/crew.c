@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -20,7 +21,8 @@ enum {
     CREW_PAUSE_MS = 100,
     CREW_PAUSE_MAX_MS = 5000,
     CREW_WATCH_MAX_MS = 500,
-    CREW_WATCH_MIN_MS = 50
+    CREW_WATCH_MIN_MS = 50,
+    CREW_STARVED_TIMES = 4 /* so many times the watchdog's limit for a hook that gets no CPU */
 };
 
 static void crew_balance(crew *c);
@@ -30,12 +32,35 @@ static void crew_on_respawn(timer *t)
     crew_balance(container_of(t, crew, respawn));
 }
 
+/* 0: cannot be said. */
+static int64_t crew_cpu_ms(pid_t pid)
+{
+    clockid_t cpu;
+    struct timespec t;
+    if (clock_getcpuclockid(pid, &cpu) != 0 || clock_gettime(cpu, &t) < 0) {
+        return 0;
+    }
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* On a machine with too much to do a hook may take long without having used its CPU budget, which would stop it. Ending its worker
+ * would make things worse, so half of the limit must be CPU time, unless it takes very long: it may block instead of compute. */
+static bool crew_is_stuck(crew_worker *w, const board_hook *hook, int64_t limit_ms)
+{
+    int64_t took = clock_ms() - hook->since_ms, cpu = crew_cpu_ms(w->pid);
+    if (w->hook_since_ms != hook->since_ms) {
+        w->hook_since_ms = hook->since_ms;
+        w->hook_cpu_ms = cpu;
+    }
+    return took >= limit_ms && (cpu - w->hook_cpu_ms >= limit_ms / 2 || took >= CREW_STARVED_TIMES * limit_ms);
+}
+
 static void crew_watch_one(crew_worker *w, int64_t limit_ms)
 {
     struct master *m = w->m;
     board_hook hook;
-    if (w->condemned ||
-        !board_hook_stuck(board_slot_at(m->shared.board, w->slot), clock_ms(), limit_ms, &hook)) {
+    if (w->condemned || !board_hook_stuck(board_slot_at(m->shared.board, w->slot), clock_ms(), 0, &hook) ||
+        !crew_is_stuck(w, &hook, limit_ms)) {
         return;
     }
     log_alert(

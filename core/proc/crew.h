@@ -26,6 +26,7 @@ typedef struct crew_worker {
     uint32_t stamp;
     bool condemned; /* killed by us: its death is expected, its replacement wanted */
     int64_t born_ms;
+    int64_t hook_since_ms, hook_cpu_ms; /* the watchdog's: which hook it saw it in, and its CPU time then */
     uint64_t generation; /* it runs */
     channel *channel;
     bool asked, answered; /* in the phase of the swap under way */
