@@ -1,4 +1,8 @@
+local client = require("spec.support.client")
+local ctl = require("spec.proc.ctl")
+local gateway = require("spec.support.gateway")
 local run = require("spec.support.run")
+local signal = require("posix.signal")
 local runaway = require("bench.trials.runaway")
 
 --- What the client gets, with on_error continue and deny.
@@ -38,5 +42,25 @@ describe("a hook that misbehaves", function()
     end
     assert.equal(0, steady.failed)
     assert.equal(0, status.counters.worker_restarts)
+  end))
+
+  it("is judged alone by the watchdog, not with those before it in the same turn", run(function()
+    local gw = gateway.start([[
+      gateway { listen = "127.0.0.1:0", workers = 1, log = { access = false }, scripts = { cpu = "200ms", watchdog = "700ms" } }
+      site "*" { route "/*" { on = { access = function() while true do end end } } }
+    ]])
+    local worker, clients = ctl.workers(gw)[1], {}
+    for i = 1, 6 do
+      clients[i] = client.connect(gw.port, { timeout = 15 })
+    end
+    signal.kill(worker, signal.SIGSTOP) -- so that all six come in one turn
+    for _, c in ipairs(clients) do
+      c:request("GET", "/")
+    end
+    signal.kill(worker, signal.SIGCONT)
+    for _, c in ipairs(clients) do
+      assert.equal(500, c:response().status)
+    end
+    assert.equal(0, ctl.status(gw).counters.watchdog_kills)
   end))
 end)
