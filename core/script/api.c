@@ -1,5 +1,5 @@
-/* api.c — registration: functions behind their phase check, object types, and the list that stubs and manual are
- * made of. */
+/* api.c — registration: functions behind their phase check, object types, and the list that stubs
+ * and manual are made of. */
 #include "script/api.h"
 
 #include "base/err.h"
@@ -7,8 +7,8 @@
 #include "script/hook.h"
 
 static const struct api_table *const all_tables[] = {
-    &api_req, &api_res, &api_attempt, &api_shared, &api_limit, &api_util,
-    &api_re, &api_metrics, &api_task, &api_subtask, &api_net, &api_template, &api_load,
+    &api_req,     &api_res,  &api_attempt, &api_shared, &api_limit,    &api_util, &api_re,
+    &api_metrics, &api_task, &api_subtask, &api_net,    &api_template, &api_load,
 };
 
 static void push_phases(lua_State *L, unsigned mask)
@@ -36,7 +36,8 @@ static void check_phase(lua_State *L, const char *name, unsigned phases)
     }
     push_phases(L, phases);
     const char *now = main_task ? hook_phase_name(main_task->phase) : "none: there is no request";
-    luaL_error(L, "%s cannot be used here (phase %s); it can in: %s", name, now, lua_tostring(L, -1));
+    luaL_error(L, "%s cannot be used here (phase %s); it can in: %s", name, now,
+               lua_tostring(L, -1));
 }
 
 /* Upvalue 1 is the function's row. */
@@ -113,8 +114,8 @@ static void push_prop_function(lua_State *L, const struct api_table *t, int name
     lua_pushcclosure(L, fn, 3);
 }
 
-/* obj → metatable.__index = members → metatable.__index = get_prop: functions and sub-objects are found
- * without entering C. */
+/* obj → metatable.__index = members → metatable.__index = get_prop: functions and sub-objects are
+ * found without entering C. */
 void api_object(lua_State *L, const struct api_table *t)
 {
     int members = lua_gettop(L);
@@ -142,11 +143,24 @@ void api_object(lua_State *L, const struct api_table *t)
     lua_settop(L, members);
 }
 
+uint32_t api_count(lua_State *L, int idx, uint32_t otherwise, const char *name)
+{
+    if (lua_isnoneornil(L, idx)) {
+        return otherwise;
+    }
+    lua_Number v = luaL_checknumber(L, idx);
+    if (!(v >= 0 && v <= 4294967295.0) || v != (lua_Number)(uint32_t)v) {
+        luaL_error(L, "%s must be a whole number, 0 or more, got %s", name, lua_tostring(L, idx));
+    }
+    return (uint32_t)v;
+}
+
 void *api_check(lua_State *L, int idx, const char *type, size_t size)
 {
     struct api_head *h = lua_touserdata(L, idx);
     if (UNLIKELY(!h || lua_objlen(L, idx) < size || h->type != type)) {
-        luaL_error(L, "expected a %s, got %s; is it called with a colon?", type, luaL_typename(L, idx));
+        luaL_error(L, "expected a %s, got %s; is it called with a colon?", type,
+                   luaL_typename(L, idx));
     }
     return h;
 }
@@ -186,7 +200,8 @@ str api_copy(lua_State *L, req *r, int idx)
 static void list_row(lua_State *L, const char *noun, const struct api_fn *f, const char *kind)
 {
     const char *fields[][2] = {
-        {"noun", noun}, {"name", f->name}, {"signature", f->signature}, {"doc", f->doc}, {"kind", kind},
+        {"noun", noun},  {"name", f->name}, {"signature", f->signature},
+        {"doc", f->doc}, {"kind", kind},
     };
     lua_createtable(L, 0, 6);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {

@@ -1,9 +1,10 @@
-/* api.h — registration of the C functions that policies call: one table per noun, each function with its LuaLS
- * signature and the phases it is legal in. Stubs, manual and the phase check come from these tables.
+/* api.h — registration of the C functions that policies call: one table per noun, each function
+ * with its LuaLS signature and the phases it is legal in. Stubs, manual and the phase check come
+ * from these tables.
  *
- * Functions of a request take it from the running task (task.h), not from their first argument: `req`, `res` and
- * `attempt` are one userdata each for the whole state. So a reference that a policy kept too long can only ever
- * see the request it is called for, never another client's. */
+ * Functions of a request take it from the running task (task.h), not from their first argument:
+ * `req`, `res` and `attempt` are one userdata each for the whole state. So a reference that a
+ * policy kept too long can only ever see the request it is called for, never another client's. */
 #ifndef SCRIPT_API_H
 #define SCRIPT_API_H
 
@@ -34,32 +35,36 @@ struct api_fn {
 /* A field of req, res or attempt. */
 struct api_prop {
     const char *name;
-    lua_CFunction get;     /* pushes the value */
-    lua_CFunction set;     /* value at index 3; NULL: read only */
+    lua_CFunction get; /* pushes the value */
+    lua_CFunction set; /* value at index 3; NULL: read only */
     unsigned set_phases;
-    const char *type;      /* LuaLS */
+    const char *type; /* LuaLS */
     const char *doc;
 };
 
 struct api_table {
-    const char *name;            /* "req", "shared"… */
-    const struct api_fn *v;      /* ends with a NULL name */
+    const char *name;             /* "req", "shared"… */
+    const struct api_fn *v;       /* ends with a NULL name */
     const struct api_prop *props; /* the same; may be NULL */
 };
 
-extern const struct api_table api_req, api_res, api_attempt, api_shared, api_limit, api_util, api_re, api_metrics,
-    api_task, api_subtask, api_load, api_net, api_template;
+extern const struct api_table api_req, api_res, api_attempt, api_shared, api_limit, api_util,
+    api_re, api_metrics, api_task, api_subtask, api_load, api_net, api_template;
 
 /* moongate.core and everything behind it. */
 void api_open(script *s, lua_State *L);
 /* Sets the functions of `t` in the table on top of the stack, behind their phase check. */
 void api_register(lua_State *L, const struct api_table *t);
-/* A metatable with __index = methods of `t`, kept in the registry under `type`; left on the stack. */
+/* A metatable with __index = methods of `t`, kept in the registry under `type`; left on the stack.
+ */
 void api_type(lua_State *L, const char *type, const struct api_table *t);
 
-/* One of the three request objects: takes the table of extra members on top of the stack, adds the functions and
- * fields of `t`; leaves the userdata. */
+/* One of the three request objects: takes the table of extra members on top of the stack, adds the
+ * functions and fields of `t`; leaves the userdata. */
 void api_object(lua_State *L, const struct api_table *t);
+
+/* An optional argument: a whole number from 0 to 2^32 - 1, else an error that names it. */
+uint32_t api_count(lua_State *L, int idx, uint32_t otherwise, const char *name);
 
 struct req;
 struct task;
@@ -78,10 +83,12 @@ struct api_head {
 };
 /* The object at idx, or an error that names the type. `size` is its sizeof. */
 void *api_check(lua_State *L, int idx, const char *type, size_t size);
-/* A userdata of `size` bytes, zero, with the type's metatable (api_type(L, type, …) was called at open). */
+/* A userdata of `size` bytes, zero, with the type's metatable (api_type(L, type, …) was called at
+ * open). */
 void *api_new(lua_State *L, const char *type, size_t size);
 
-/* Is the function at idx a limiter's guard (limiter:guard)? Then what the hook runner may call instead, and its argument; else NULL. */
+/* Is the function at idx a limiter's guard (limiter:guard)? Then what the hook runner may call
+ * instead, and its argument; else NULL. */
 int (*api_limit_native(lua_State *L, int idx, void **arg))(struct req *r, void *arg);
 
 /* Parts of api_open, one per file. */

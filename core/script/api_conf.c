@@ -1,4 +1,5 @@
-/* api_conf.c — walks the model's tables with the fields' metadata: nothing about single fields is known here. */
+/* api_conf.c — walks the model's tables with the fields' metadata: nothing about single fields is
+ * known here. */
 #include "script/api_conf.h"
 
 #include "base/err.h"
@@ -21,7 +22,8 @@ struct walk {
 
 static int wrong(struct walk *w, const char *expected)
 {
-    snprintf(w->err, w->errcap, "%.*s: must be %s, got %s", (int)w->path_n, w->path, expected, luaL_typename(w->L, -1));
+    snprintf(w->err, w->errcap, "%.*s: must be %s, got %s", (int)w->path_n, w->path, expected,
+             luaL_typename(w->L, -1));
     return ERR_CONF;
 }
 
@@ -113,7 +115,9 @@ static int set_field(struct walk *w, const struct conf_field *f, void *obj)
         if (!lua_istable(w->L, -1)) {
             return wrong(w, "a list");
         }
-        return f->type == CONF_STRS ? set_strs(w, f, obj) : f->type == CONF_REFS ? set_refs(w, f, obj) : set_objects(w, f, obj);
+        return f->type == CONF_STRS   ? set_strs(w, f, obj)
+               : f->type == CONF_REFS ? set_refs(w, f, obj)
+                                      : set_objects(w, f, obj);
     case CONF_BOOL:
     case CONF_INT:
     case CONF_MS:
@@ -127,7 +131,8 @@ static int set_field(struct walk *w, const struct conf_field *f, void *obj)
     return set_scalar(w, f, obj);
 }
 
-/* A key of the model that no field has: a mistake of a dialect, found early. Keys with "_" in front are notes. */
+/* A key of the model that no field has: a mistake of a dialect, found early. Keys with "_" in front
+ * are notes. */
 static int check_names(struct walk *w, enum conf_kind kind)
 {
     lua_pushnil(w->L);
@@ -139,7 +144,8 @@ static int check_names(struct walk *w, enum conf_kind kind)
         }
         str name = vm_str(w->L, -1);
         if (name.p[0] != '_' && !conf_field_find(kind, name)) {
-            snprintf(w->err, w->errcap, "%.*s: %s has no field '%s'", (int)w->path_n, w->path, conf_kind_name(kind), name.p);
+            snprintf(w->err, w->errcap, "%.*s: %s has no field '%s'", (int)w->path_n, w->path,
+                     conf_kind_name(kind), name.p);
             return ERR_CONF;
         }
     }

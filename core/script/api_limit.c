@@ -21,10 +21,10 @@ static const char TYPE[] = "limit";
 
 struct limiter {
     struct api_head head;
-    uint64_t id;          /* hash of the name: limits of one name share their counters */
-    int64_t emission_us;  /* rate; 0: only concurrency */
+    uint64_t id;         /* hash of the name: limits of one name share their counters */
+    int64_t emission_us; /* rate; 0: only concurrency */
     uint32_t burst;
-    uint32_t concurrent;  /* 0: only a rate */
+    uint32_t concurrent; /* 0: only a rate */
 };
 
 /* Found once per process; the segments live as long as it does. */
@@ -69,7 +69,9 @@ static str address_key(const struct limiter *l, const req *r, char *room)
     const addr *a = &r->client.addr;
     bool v6 = a->sa.sa_family == AF_INET6;
     const void *bytes = v6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in.sin_addr;
-    size_t size = v6 ? sizeof a->in6.sin6_addr : a->sa.sa_family == AF_INET ? sizeof a->in.sin_addr : 0;
+    size_t size = v6                           ? sizeof a->in6.sin6_addr
+                  : a->sa.sa_family == AF_INET ? sizeof a->in.sin_addr
+                                               : 0;
     memcpy(room, &l->id, sizeof l->id);
     memcpy(room + sizeof l->id, bytes, size);
     return str_of(room, sizeof l->id + size);
@@ -105,7 +107,11 @@ static int judge(lua_State *L, const struct limiter *l, uint32_t cost, bool dry,
     }
     char room[sizeof l->id + KEY_MAX + sizeof(uint64_t)];
     str key = full_key(L, l, room);
-    limit_ask a = {.emission_us = l->emission_us, .burst = l->burst, .cost = cost, .now_us = clock_us(), .dry = dry};
+    limit_ask a = {.emission_us = l->emission_us,
+                   .burst = l->burst,
+                   .cost = cost,
+                   .now_us = clock_us(),
+                   .dry = dry};
     int verdict = limit_rate(rate_table(L), key, &a, r);
     if (verdict == LIMIT_REFUSED && !dry) {
         stats_add(STAT_LIMITED, 1);
@@ -117,7 +123,7 @@ static int ask(lua_State *L, bool dry)
 {
     const struct limiter *l = api_check(L, 1, TYPE, sizeof *l);
     limit_result r;
-    int verdict = judge(L, l, (uint32_t)luaL_optnumber(L, 3, 1), dry, &r);
+    int verdict = judge(L, l, api_count(L, 3, 1, "cost"), dry, &r);
     lua_pushboolean(L, verdict != LIMIT_REFUSED);
     lua_pushnumber(L, r.retry_us < 0 ? -1 : (double)r.retry_us / 1e6);
     lua_pushnumber(L, r.remaining);
@@ -156,12 +162,14 @@ static int add_report(req *r, headers *to, const struct limiter *l, const limit_
     return rc < 0 ? rc : add_number(r, to, STR("RateLimit-Reset"), ceil_seconds(res->reset_us));
 }
 
-/* Answers a refusal, all of it here: this is the path that must stay cheap when someone hammers (a table and four conversions
- * in Lua cost three times as much). */
+/* Answers a refusal, all of it here: this is the path that must stay cheap when someone hammers (a
+ * table and four conversions in Lua cost three times as much). */
 static int refuse(req *r, const struct limiter *l, const limit_result *res, int status, bool report)
 {
     req_reply(r, status, status == 429 ? STR("429 Too Many Requests\n") : STR_EMPTY, STR_EMPTY);
-    int rc = res->retry_us >= 0 ? add_number(r, &r->res.h, STR("Retry-After"), ceil_seconds(res->retry_us)) : 0;
+    int rc = res->retry_us >= 0
+                 ? add_number(r, &r->res.h, STR("Retry-After"), ceil_seconds(res->retry_us))
+                 : 0;
     return rc == 0 && report ? add_report(r, &r->res.h, l, res) : rc;
 }
 
@@ -174,7 +182,8 @@ static int announce(req *r, const struct limiter *l, const limit_result *res)
     return add_report(r, &r->extra, l, res);
 }
 
-/* -- a guard: an access hook in C, called without a coroutine; in a spec also as the function it is */
+/* -- a guard: an access hook in C, called without a coroutine; in a spec also as the function it is
+ */
 
 struct guard {
     struct api_head head;
@@ -193,7 +202,8 @@ static int run_guard(req *r, void *arg)
     }
     char room[sizeof g->l->id + sizeof(struct in6_addr)];
     str key = address_key(g->l, r, room);
-    limit_ask a = {.emission_us = g->l->emission_us, .burst = g->l->burst, .cost = 1, .now_us = clock_us()};
+    limit_ask a = {
+        .emission_us = g->l->emission_us, .burst = g->l->burst, .cost = 1, .now_us = clock_us()};
     limit_result res;
     int verdict = limit_rate(rates, key, &a, &res);
     if (verdict == LIMIT_REFUSED) {
@@ -315,7 +325,8 @@ static int new_limiter(lua_State *L)
 {
     size_t n;
     const char *name = luaL_checklstring(L, 1, &n);
-    lua_Number emission = luaL_checknumber(L, 2), burst = luaL_checknumber(L, 3), concurrent = luaL_checknumber(L, 4);
+    lua_Number emission = luaL_checknumber(L, 2), burst = luaL_checknumber(L, 3),
+               concurrent = luaL_checknumber(L, 4);
     struct limiter *l = api_new(L, TYPE, sizeof *l);
     l->id = hash_keyed(str_of(name, n), 0x6d6f6f6e, 0x67617465);
     l->emission_us = emission > 0 && emission < 1 ? 1 : (int64_t)emission;
@@ -325,14 +336,23 @@ static int new_limiter(lua_State *L)
 }
 
 static const struct api_fn rows[] = {
-    {"take", limit_take, API_ANY, "(key: string, cost?: integer): boolean, number, integer, number, number",
-     "counts a request: allowed; seconds until it would be (-1: never); units left; seconds until all are back; delay that smooths"},
-    {"admit", limit_admit, API_EARLY, "(key: string|nil, status?: integer, report?: boolean): moongate.Verdict|nil, integer, integer, number",
-     "counts a request and answers it when it is one too many (429, Retry-After; RateLimit-* when `report`): `return` the verdict if "
-     "there is one; else nil, units left, whole seconds until all are back, delay that smooths. Without a key: the client's address"},
+    {"take", limit_take, API_ANY,
+     "(key: string, cost?: integer): boolean, number, integer, number, number",
+     "counts a request: allowed; seconds until it would be (-1: never); units left; seconds until "
+     "all are back; delay that smooths"},
+    {"admit", limit_admit, API_EARLY,
+     "(key: string|nil, status?: integer, report?: boolean): moongate.Verdict|nil, integer, "
+     "integer, number",
+     "counts a request and answers it when it is one too many (429, Retry-After; RateLimit-* when "
+     "`report`): `return` the verdict if "
+     "there is one; else nil, units left, whole seconds until all are back, delay that smooths. "
+     "Without a key: the client's address"},
     {"guard", guard_new, API_ANY, "(status?: integer, report?: boolean): function",
-     "an access hook that counts by client address and refuses what is too much; runs in C, without a coroutine. `hooks.access = limit:guard(429, true)`"},
-    {"peek", limit_peek, API_ANY, "(key: string, cost?: integer): boolean, number, integer, number, number", "the same without counting"},
+     "an access hook that counts by client address and refuses what is too much; runs in C, "
+     "without a coroutine. `hooks.access = limit:guard(429, true)`"},
+    {"peek", limit_peek, API_ANY,
+     "(key: string, cost?: integer): boolean, number, integer, number, number",
+     "the same without counting"},
     {"forget", forget, API_ANY, "(key: string)", "forgives a key"},
     {"enter", limit_enter, API_REQUEST, "(key: string): boolean, integer",
      "one more at once, until the request is over; false when `concurrent` are there"},

@@ -1,4 +1,5 @@
-/* api_load.c — what loading a generation needs: files through its reader, environment, the model's fields. */
+/* api_load.c — what loading a generation needs: files through its reader, environment, the model's
+ * fields. */
 #include "script/api.h"
 
 #include "base/err.h"
@@ -119,7 +120,8 @@ static int load_fields(lua_State *L)
     return 1;
 }
 
-/* (cert, key, host?): true; nil and why the pair is no good; false when the certificate is not for the host. */
+/* (cert, key, host?): true; nil and why the pair is no good; false when the certificate is not for
+ * the host. */
 static int load_tls_check(lua_State *L)
 {
     size_t cert_n, key_n, host_n;
@@ -153,12 +155,16 @@ static int load_worker(lua_State *L)
 }
 
 static const struct api_fn rows[] = {
-    {"read", load_read, API_ANY, "(path: string): string|nil, string|nil", "bytes of a file of this generation; nil and why"},
-    {"glob", load_glob, API_ANY, "(pattern: string): string[]|nil, string|nil", "paths that match, sorted"},
-    {"env", load_env, API_ANY, "(name: string): string|nil", "an environment variable, as it was when the generation was read"},
+    {"read", load_read, API_ANY, "(path: string): string|nil, string|nil",
+     "bytes of a file of this generation; nil and why"},
+    {"glob", load_glob, API_ANY, "(pattern: string): string[]|nil, string|nil",
+     "paths that match, sorted"},
+    {"env", load_env, API_ANY, "(name: string): string|nil",
+     "an environment variable, as it was when the generation was read"},
     {"fields", load_fields, API_ANY, "(): table", "the configuration model, object kind by kind"},
     {"tls_check", load_tls_check, API_ANY,
-     "(cert: string, key: string, host?: string, cert_name?: string, key_name?: string): boolean|nil, string|nil",
+     "(cert: string, key: string, host?: string, cert_name?: string, key_name?: string): "
+     "boolean|nil, string|nil",
      "does a pair belong together, and is it for the host? nil and why not, or false"},
     {"generation", load_generation, API_ANY, "(): integer", "number of this generation"},
     {"worker", load_worker, API_ANY, "(): integer", "index of this worker"},

@@ -1,4 +1,5 @@
-/* api_metrics.c — series of mg.metrics by id; lua/moongate/metrics.lua keeps names, labels and ids together. */
+/* api_metrics.c — series of mg.metrics by id; lua/moongate/metrics.lua keeps names, labels and ids
+ * together. */
 #include "script/api.h"
 
 #include "base/err.h"
@@ -113,7 +114,9 @@ static int metric_value(lua_State *L)
 }
 
 static const struct api_fn rows[] = {
-    {"metric", new_metric, API_ANY, "(kind: string, name: string, doc?: string, labels?: string[], bounds?: number[]): integer|nil, string|nil",
+    {"metric", new_metric, API_ANY,
+     "(kind: string, name: string, doc?: string, labels?: string[], bounds?: number[]): "
+     "integer|nil, string|nil",
      "id of a series"},
     {"metric_add", metric_add, API_ANY, "(id: integer, by: number)", "counter or gauge"},
     {"metric_set", metric_set, API_ANY, "(id: integer, value: number)", "gauge"},

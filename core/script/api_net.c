@@ -62,7 +62,8 @@ static int nets_has_client(lua_State *L)
     return 1;
 }
 
-struct template {
+struct template
+{
     struct api_head head;
     tmpl *t;
     pool pool;

@@ -1,4 +1,5 @@
-/* api_re.c — compiled regular expressions (PCRE2, with match limits); lua/moongate/re.lua makes mg.re of them. */
+/* api_re.c — compiled regular expressions (PCRE2, with match limits); lua/moongate/re.lua makes
+ * mg.re of them. */
 #include "script/api.h"
 
 #include "base/err.h"
@@ -88,7 +89,8 @@ static int failed(lua_State *L, int rc)
     if (rc == 0) {
         return 1;
     }
-    lua_pushstring(L, rc == ERR_LIMIT ? "the pattern needs too many steps on this text" : err_text(rc));
+    lua_pushstring(L, rc == ERR_LIMIT ? "the pattern needs too many steps on this text"
+                                      : err_text(rc));
     return 2;
 }
 
@@ -187,9 +189,11 @@ static int re_gc(lua_State *L)
 
 static const struct api_fn rows[] = {
     {"test", re_test, API_ANY, "(text: string, from?: integer): boolean", "does it match?"},
-    {"find", re_find, API_ANY, "(text: string, from?: integer): integer|nil, integer|string|nil, ...",
+    {"find", re_find, API_ANY,
+     "(text: string, from?: integer): integer|nil, integer|string|nil, ...",
      "first and last position of the match and of each capture"},
-    {"match", re_match, API_ANY, "(text: string, from?: integer): table<integer|string, string|false>|nil, string|nil",
+    {"match", re_match, API_ANY,
+     "(text: string, from?: integer): table<integer|string, string|false>|nil, string|nil",
      "captures: [0] the whole, 1…, by name too"},
     {NULL, NULL, 0, NULL, NULL},
 };

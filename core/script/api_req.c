@@ -99,8 +99,12 @@ static int set_method(lua_State *L)
     if (str_eq(name, STR("CONNECT"))) {
         luaL_error(L, "method: CONNECT cannot be set");
     }
-    if ((r->in.method == METHOD_HEAD) != str_eq(name, STR("HEAD"))) { /* whether a body follows is settled */
-        luaL_error(L, "method: the answer to HEAD has no body, that to %s has; one cannot become the other", name.p);
+    if ((r->in.method == METHOD_HEAD) !=
+        str_eq(name, STR("HEAD"))) { /* whether a body follows is settled */
+        luaL_error(
+            L,
+            "method: the answer to HEAD has no body, that to %s has; one cannot become the other",
+            name.p);
     }
     r->in.method_name = name;
     r->in.method = (uint8_t)method_find(name);
@@ -216,18 +220,23 @@ static int set_upstream(lua_State *L)
 
 static const struct api_prop req_props[] = {
     {"method", get_method, set_method, API_EARLY, "string", "request method"},
-    {"path", get_path, set_path, API_EARLY, "string", "decoded, normalised path; what is routed and forwarded"},
-    {"query_string", get_query_string, set_query_string, API_EARLY, "string|nil", "the query without \"?\", as sent"},
+    {"path", get_path, set_path, API_EARLY, "string",
+     "decoded, normalised path; what is routed and forwarded"},
+    {"query_string", get_query_string, set_query_string, API_EARLY, "string|nil",
+     "the query without \"?\", as sent"},
     {"target", get_target, NULL, 0, "string", "request target exactly as the client sent it"},
-    {"host", get_host, NULL, 0, "string", "host in lower case, without port; \"\" when there is none"},
+    {"host", get_host, NULL, 0, "string",
+     "host in lower case, without port; \"\" when there is none"},
     {"scheme", get_scheme, NULL, 0, "string", "\"http\" or \"https\""},
-    {"client_ip", get_client_ip, NULL, 0, "string", "address of the client, behind trusted proxies too"},
+    {"client_ip", get_client_ip, NULL, 0, "string",
+     "address of the client, behind trusted proxies too"},
     {"client_port", get_client_port, NULL, 0, "integer", "port of the client"},
     {"http_version", get_version, NULL, 0, "number", "1.0, 1.1 or 2.0"},
     {"id", get_id, NULL, 0, "string", "id of the request in logs, hexadecimal"},
     {"time", get_time, NULL, 0, "number", "when the head was complete, seconds since the epoch"},
     {"content_length", get_length, NULL, 0, "integer|nil", "bytes of the body; nil when chunked"},
-    {"route_label", get_route, NULL, 0, "string|nil", "where the route is written: \"gateway.lua:12\""},
+    {"route_label", get_route, NULL, 0, "string|nil",
+     "where the route is written: \"gateway.lua:12\""},
     {"site_label", get_site, NULL, 0, "string|nil", "name of the site"},
     {"upstream", get_upstream, set_upstream, API_EARLY | API_BALANCE, "string|conf.Upstream|nil",
      "upstream the request goes to; assign a handle or a name"},
@@ -253,7 +262,8 @@ static int query_index(lua_State *L)
 {
     req *r = api_request(L);
     str value;
-    if (lua_type(L, 2) != LUA_TSTRING || !r->query.p || !uri_query_get(r->query, vm_str(L, 2), &value)) {
+    if (lua_type(L, 2) != LUA_TSTRING || !r->query.p ||
+        !uri_query_get(r->query, vm_str(L, 2), &value)) {
         return 0;
     }
     vm_push(L, uri_decode(value, true, &r->pool));
@@ -283,8 +293,8 @@ static int params_index(lua_State *L)
         return 0;
     }
     if (r->captures) {
-        int i = lua_isnumber(L, 2) ? (int)lua_tointeger(L, 2)
-                                   : regex_name(r->route->re, vm_str(L, 2));
+        int i =
+            lua_isnumber(L, 2) ? (int)lua_tointeger(L, 2) : regex_name(r->route->re, vm_str(L, 2));
         if (i < 0 || i >= r->captures->n || r->captures->at[2 * i] < 0) {
             return 0;
         }
@@ -292,7 +302,8 @@ static int params_index(lua_State *L)
         vm_push(L, str_of(r->capture_subject.p + from, (size_t)(to - from)));
         return 1;
     }
-    int i = lua_isnumber(L, 2) ? (int)lua_tointeger(L, 2) - 1 : param_position(r->route->c->pattern, vm_str(L, 2));
+    int i = lua_isnumber(L, 2) ? (int)lua_tointeger(L, 2) - 1
+                               : param_position(r->route->c->pattern, vm_str(L, 2));
     if (i < 0 || i >= r->nparams) {
         return 0;
     }
@@ -387,7 +398,8 @@ static str body_arg(lua_State *L, req *r, int at, str *type)
     case LUA_TNUMBER:
         return api_copy(L, r, at);
     default:
-        luaL_error(L, "the body must be a string or a table (sent as JSON), got %s", luaL_typename(L, at));
+        luaL_error(L, "the body must be a string or a table (sent as JSON), got %s",
+                   luaL_typename(L, at));
         return STR_EMPTY;
     }
 }
@@ -576,20 +588,27 @@ static int fields(lua_State *L)
 }
 
 static const struct api_fn req_fns[] = {
-    {"reply", reply, API_HEAD, "(status: integer, body?: string|table, headers?: table<string, string>): moongate.Verdict",
+    {"reply", reply, API_HEAD,
+     "(status: integer, body?: string|table, headers?: table<string, string>): moongate.Verdict",
      "answers the request; `return req:reply(...)`. A table is sent as JSON"},
-    {"redirect", redirect, API_HEAD, "(url: string, status?: integer): moongate.Verdict", "answers with a redirect (302)"},
-    {"route", reroute, API_EARLY, "(path: string): moongate.Verdict", "goes on as if the client had asked for `path`"},
+    {"redirect", redirect, API_HEAD, "(url: string, status?: integer): moongate.Verdict",
+     "answers with a redirect (302)"},
+    {"route", reroute, API_EARLY, "(path: string): moongate.Verdict",
+     "goes on as if the client had asked for `path`"},
     {"var", get_var, API_REQUEST, "(name: string): string|nil", "value of a $variable"},
-    {"query_args", query_args, API_REQUEST, "(): table<string, string>", "decoded arguments, the first of each name"},
+    {"query_args", query_args, API_REQUEST, "(): table<string, string>",
+     "decoded arguments, the first of each name"},
     {"body", get_body, API_EARLY, "(max?: integer): string|nil, string|nil",
      "whole body, waits for it; nil and why when it is larger than max (1 MiB) or does not come"},
     {"set_body", set_body, API_EARLY, "(bytes: string)", "replaces the body"},
-    {"set", set_field, API_REQUEST, "(name: string, value: string|number|string[]|nil)", "sets a header field"},
+    {"set", set_field, API_REQUEST, "(name: string, value: string|number|string[]|nil)",
+     "sets a header field"},
     {"add", add_field, API_REQUEST, "(name: string, value: string|number)", "adds a header field"},
     {"remove", remove_field, API_REQUEST, "(name: string)", "removes a header field"},
-    {"values", field_values, API_REQUEST, "(name: string): string[]", "all values of a header field"},
-    {"fields", fields, API_REQUEST, "(): string[][]", "all header fields in order, { name, value } each"},
+    {"values", field_values, API_REQUEST, "(name: string): string[]",
+     "all values of a header field"},
+    {"fields", fields, API_REQUEST, "(): string[][]",
+     "all header fields in order, { name, value } each"},
     {NULL, NULL, 0, NULL, NULL},
 };
 

@@ -25,7 +25,8 @@ static int set_status(lua_State *L)
     req *r = api_request(L);
     lua_Number status = luaL_checknumber(L, 3);
     if (!(status >= 200 && status <= 599) || status != (int)status) {
-        return luaL_error(L, "a status is a whole number from 200 to 599, got %s", lua_tostring(L, 3));
+        return luaL_error(L, "a status is a whole number from 200 to 599, got %s",
+                          lua_tostring(L, 3));
     }
     r->res.status = (uint16_t)status;
     r->res.reason = STR_EMPTY;
@@ -98,7 +99,8 @@ static const struct api_prop res_props[] = {
     {"upstream_status", get_upstream_status, NULL, 0, "integer|nil", "status of the last attempt"},
     {"upstream_peer", get_upstream_peer, NULL, 0, "string|nil", "address of the last attempt"},
     {"upstream_time", get_upstream_time, NULL, 0, "number|nil", "seconds until its head was there"},
-    {"error", get_error, NULL, 0, "string|nil", "name of the error that ended the request, such as TIMEOUT"},
+    {"error", get_error, NULL, 0, "string|nil",
+     "name of the error that ended the request, such as TIMEOUT"},
     {NULL, NULL, NULL, 0, NULL, NULL},
 };
 
@@ -179,7 +181,8 @@ static int fail_taken(lua_State *L, int rc)
     return 2;
 }
 
-/* A body that was begun and cannot be had makes the response worthless: it is a cut one unless the hook answers itself. */
+/* A body that was begun and cannot be had makes the response worthless: it is a cut one unless the
+ * hook answers itself. */
 static int fail_begun(lua_State *L, req *r, int rc)
 {
     r->fetch.cut = true;
@@ -198,14 +201,16 @@ static int poll_body(task *t, lua_State *co)
     if (rc == ERR_AGAIN && !t->timed_out) {
         return ERR_AGAIN;
     }
-    return rc == 0 ? push_taken(co, t->r, k) : fail_begun(co, t->r, rc == ERR_AGAIN ? ERR_TIMEOUT : rc);
+    return rc == 0 ? push_taken(co, t->r, k)
+                   : fail_begun(co, t->r, rc == ERR_AGAIN ? ERR_TIMEOUT : rc);
 }
 
 static const struct wait_ops body_wait = {.kind = "res:body", .poll = poll_body};
 
 static bool has_no_body(const req *r)
 {
-    return r->in.method == METHOD_HEAD || !r->fetching || r->res.body == MSG_BODY_NONE || r->fetch.body_done;
+    return r->in.method == METHOD_HEAD || !r->fetching || r->res.body == MSG_BODY_NONE ||
+           r->fetch.body_done;
 }
 
 static int get_body(lua_State *L)
@@ -267,13 +272,18 @@ static int fields(lua_State *L)
 
 static const struct api_fn res_fns[] = {
     {"body", get_body, API_HEADER, "(max?: integer): string|nil, string|nil",
-     "takes the whole body, waits for it; nil and why when it is larger than max (1 MiB) or breaks off"},
-    {"set_body", set_body, API_HEADER, "(bytes: string)", "replaces the body; status and header fields stay"},
-    {"set", set_field, API_HEADER, "(name: string, value: string|number|string[]|nil)", "sets a header field"},
+     "takes the whole body, waits for it; nil and why when it is larger than max (1 MiB) or breaks "
+     "off"},
+    {"set_body", set_body, API_HEADER, "(bytes: string)",
+     "replaces the body; status and header fields stay"},
+    {"set", set_field, API_HEADER, "(name: string, value: string|number|string[]|nil)",
+     "sets a header field"},
     {"add", add_field, API_HEADER, "(name: string, value: string|number)", "adds a header field"},
     {"remove", remove_field, API_HEADER, "(name: string)", "removes a header field"},
-    {"values", field_values, API_REQUEST, "(name: string): string[]", "all values of a header field"},
-    {"fields", fields, API_REQUEST, "(): string[][]", "all header fields in order, { name, value } each"},
+    {"values", field_values, API_REQUEST, "(name: string): string[]",
+     "all values of a header field"},
+    {"fields", fields, API_REQUEST, "(): string[][]",
+     "all header fields in order, { name, value } each"},
     {NULL, NULL, 0, NULL, NULL},
 };
 
@@ -340,7 +350,8 @@ static const struct api_prop attempt_props[] = {
     {"peers", get_peers, NULL, 0, "string[]", "addresses of the peers that may be chosen now"},
     {"last_peer", get_upstream_peer, NULL, 0, "string|nil", "address of the attempt before"},
     {"last_error", get_last_error, NULL, 0, "string|nil", "why it failed, such as REFUSED"},
-    {"upstream", get_group, set_group, API_BALANCE, "string|conf.Upstream|nil", "the group; assign another"},
+    {"upstream", get_group, set_group, API_BALANCE, "string|conf.Upstream|nil",
+     "the group; assign another"},
     {NULL, NULL, NULL, 0, NULL, NULL},
 };
 

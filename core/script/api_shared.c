@@ -1,4 +1,5 @@
-/* api_shared.c — mg.shared: dictionaries in shared memory. Names and results are those of ngx.shared. */
+/* api_shared.c — mg.shared: dictionaries in shared memory. Names and results are those of
+ * ngx.shared. */
 #include "script/api.h"
 
 #include "base/clock.h"
@@ -14,8 +15,8 @@ static const char TYPE[] = "shared dictionary";
 
 struct shared {
     struct api_head head;
-    dict *d;      /* NULL until it is used for the first time */
-    seg *s;       /* a reference */
+    dict *d; /* NULL until it is used for the first time */
+    seg *s;  /* a reference */
     char name[48];
 };
 
@@ -28,7 +29,10 @@ static void attach(lua_State *L, struct shared *o)
     snprintf(name, sizeof name, "dict:%s", o->name);
     seg *s = seg_find(str_c(name));
     if (!s || dict_open(s, &o->d) < 0) {
-        luaL_error(L, "there is no shared dictionary '%s'; declare it: gateway { shared = { %s = \"1m\" } }", o->name, o->name);
+        luaL_error(
+            L,
+            "there is no shared dictionary '%s'; declare it: gateway { shared = { %s = \"1m\" } }",
+            o->name, o->name);
     }
     o->s = seg_ref(s);
 }
@@ -71,7 +75,8 @@ static dict_value value_arg(lua_State *L, int idx)
         v.s = vm_str(L, idx);
         break;
     default:
-        luaL_error(L, "a shared dictionary holds strings, numbers and booleans, not a %s", luaL_typename(L, idx));
+        luaL_error(L, "a shared dictionary holds strings, numbers and booleans, not a %s",
+                   luaL_typename(L, idx));
     }
     return v;
 }
@@ -123,7 +128,8 @@ static void push_value(lua_State *L, const dict_value *v)
 
 typedef int reader(dict *d, str key, int64_t now_ms, dict_value *v);
 
-/* Reads once more with room from the VM when the value is larger than ours; the value may grow meanwhile. */
+/* Reads once more with room from the VM when the value is larger than ours; the value may grow
+ * meanwhile. */
 static int read_value(lua_State *L, reader *fn, dict_value *v)
 {
     dict *d = self(L);
@@ -186,7 +192,7 @@ static int write_value(lua_State *L, writer *fn)
     dict *d = self(L);
     str key = key_arg(L);
     dict_value v = value_arg(L, 3);
-    v.flags = (uint32_t)luaL_optnumber(L, 5, 0);
+    v.flags = api_count(L, 5, 0, "flags");
     int rc = fn(d, key, &v, ttl_arg(L, 4), clock_ms());
     lua_pushboolean(L, rc >= 0);
     if (rc >= 0) {
@@ -351,14 +357,14 @@ static int shared_flush_all(lua_State *L)
 
 static int shared_flush_expired(lua_State *L)
 {
-    lua_pushnumber(L, dict_flush_expired(self(L), (uint32_t)luaL_optnumber(L, 2, 0), clock_ms()));
+    lua_pushnumber(L, dict_flush_expired(self(L), api_count(L, 2, 0, "max"), clock_ms()));
     return 1;
 }
 
 static int shared_get_keys(lua_State *L)
 {
     dict *d = self(L);
-    uint32_t max = (uint32_t)luaL_optnumber(L, 2, 1024);
+    uint32_t max = api_count(L, 2, 1024, "max");
     dict_keys keys = {.buf = value_room, .cap = sizeof value_room};
     dict_get_keys(d, max, clock_ms(), &keys);
     while (keys.need > keys.cap) {
@@ -411,29 +417,46 @@ static int open_dict(lua_State *L)
 }
 
 static const struct api_fn rows[] = {
-    {"get", shared_get, API_ANY, "(key: string): any, integer|string|nil", "value and flags; nil when absent"},
-    {"get_stale", shared_get_stale, API_ANY, "(key: string): any, integer|nil, boolean", "finds expired values too; the third result says so"},
-    {"set", shared_set, API_ANY, "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil, boolean",
+    {"get", shared_get, API_ANY, "(key: string): any, integer|string|nil",
+     "value and flags; nil when absent"},
+    {"get_stale", shared_get_stale, API_ANY, "(key: string): any, integer|nil, boolean",
+     "finds expired values too; the third result says so"},
+    {"set", shared_set, API_ANY,
+     "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil, boolean",
      "stores; ttl in seconds. true; or false and why; third: others were evicted"},
-    {"safe_set", shared_safe_set, API_ANY, "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil", "never evicts"},
-    {"add", shared_add, API_ANY, "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil, boolean",
+    {"safe_set", shared_safe_set, API_ANY,
+     "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil",
+     "never evicts"},
+    {"add", shared_add, API_ANY,
+     "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil, boolean",
      "stores if absent; false and \"exists\""},
-    {"safe_add", shared_safe_add, API_ANY, "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil", "add that never evicts"},
-    {"replace", shared_replace, API_ANY, "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil, boolean",
+    {"safe_add", shared_safe_add, API_ANY,
+     "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil",
+     "add that never evicts"},
+    {"replace", shared_replace, API_ANY,
+     "(key: string, value: any, ttl?: number, flags?: integer): boolean, string|nil, boolean",
      "stores if present; false and \"not found\""},
     {"delete", shared_delete, API_ANY, "(key: string): boolean", "removes"},
-    {"incr", shared_incr, API_ANY, "(key: string, by: number, init?: number, ttl?: number): number|nil, string|nil",
+    {"incr", shared_incr, API_ANY,
+     "(key: string, by: number, init?: number, ttl?: number): number|nil, string|nil",
      "adds; with init an absent key begins there and lives ttl seconds"},
-    {"expire", shared_expire, API_ANY, "(key: string, ttl: number): boolean, string|nil", "new time to live; 0: for ever"},
-    {"ttl", shared_ttl, API_ANY, "(key: string): number|nil, string|nil", "seconds left; 0: for ever"},
-    {"lpush", shared_lpush, API_ANY, "(key: string, value: string|number): integer|nil, string|nil", "puts in front of a list; its length"},
-    {"rpush", shared_rpush, API_ANY, "(key: string, value: string|number): integer|nil, string|nil", "puts at the end of a list"},
+    {"expire", shared_expire, API_ANY, "(key: string, ttl: number): boolean, string|nil",
+     "new time to live; 0: for ever"},
+    {"ttl", shared_ttl, API_ANY, "(key: string): number|nil, string|nil",
+     "seconds left; 0: for ever"},
+    {"lpush", shared_lpush, API_ANY, "(key: string, value: string|number): integer|nil, string|nil",
+     "puts in front of a list; its length"},
+    {"rpush", shared_rpush, API_ANY, "(key: string, value: string|number): integer|nil, string|nil",
+     "puts at the end of a list"},
     {"lpop", shared_lpop, API_ANY, "(key: string): any, string|nil", "takes the first of a list"},
     {"rpop", shared_rpop, API_ANY, "(key: string): any, string|nil", "takes the last of a list"},
-    {"llen", shared_llen, API_ANY, "(key: string): integer|nil, string|nil", "length of a list, 0 when absent"},
+    {"llen", shared_llen, API_ANY, "(key: string): integer|nil, string|nil",
+     "length of a list, 0 when absent"},
     {"flush_all", shared_flush_all, API_ANY, "()", "expires everything"},
-    {"flush_expired", shared_flush_expired, API_ANY, "(max?: integer): integer", "frees expired entries"},
-    {"get_keys", shared_get_keys, API_ANY, "(max?: integer): string[]", "keys, most recently used first; max 1024, 0: all"},
+    {"flush_expired", shared_flush_expired, API_ANY, "(max?: integer): integer",
+     "frees expired entries"},
+    {"get_keys", shared_get_keys, API_ANY, "(max?: integer): string[]",
+     "keys, most recently used first; max 1024, 0: all"},
     {"capacity", shared_capacity, API_ANY, "(): integer", "bytes of the dictionary"},
     {"free_space", shared_free_space, API_ANY, "(): integer", "bytes free"},
     {NULL, NULL, 0, NULL, NULL},

@@ -9,9 +9,9 @@ static const char TYPE[] = "task";
 /* What mg.spawn returns. Results stay in its environment until somebody waits for them. */
 struct handle {
     struct api_head head;
-    task *t;       /* NULL: over */
-    task *waiter;  /* who waits; NULL: nobody */
-    int self_ref;  /* keeps the handle while the task runs */
+    task *t;      /* NULL: over */
+    task *waiter; /* who waits; NULL: nobody */
+    int self_ref; /* keeps the handle while the task runs */
     bool failed, cancelled;
 };
 
@@ -138,12 +138,16 @@ static void cancel_wait(task *t)
     h->waiter = NULL;
 }
 
-static const struct wait_ops result_wait = {.kind = "task:wait", .poll = poll_wait, .cancel = cancel_wait};
+static const struct wait_ops result_wait = {
+    .kind = "task:wait", .poll = poll_wait, .cancel = cancel_wait};
 
 static int handle_wait(lua_State *L)
 {
     struct handle *h = api_check(L, 1, TYPE, sizeof *h);
     lua_Number s = luaL_optnumber(L, 2, 60);
+    if (!(s >= 0 && s <= 86400.0 * 365)) {
+        return luaL_error(L, "wait: the timeout must be a number of seconds, 0 or more");
+    }
     if (h->waiter) {
         return luaL_error(L, "wait: another task waits for this one already");
     }
@@ -165,7 +169,7 @@ static int handle_wait(lua_State *L)
         return luaL_error(L, "wait: a task cannot wait for itself");
     }
     h->waiter = task_current;
-    return task_park(L, &result_wait, h, s > 0 ? (int64_t)(s * 1000) : 0);
+    return task_park(L, &result_wait, h, (int64_t)(s * 1000));
 }
 
 static int handle_cancel(lua_State *L)
@@ -185,7 +189,8 @@ static int handle_cancel(lua_State *L)
 }
 
 static const struct api_fn handle_rows[] = {
-    {"wait", handle_wait, API_ANY, "(timeout?: number): boolean|nil, ...", "true and its results; false and its error; nil, \"timeout\" after 60 s"},
+    {"wait", handle_wait, API_ANY, "(timeout?: number): boolean|nil, ...",
+     "true and its results; false and its error; nil, \"timeout\" after 60 s"},
     {"cancel", handle_cancel, API_ANY, "(): boolean", "ends it where it waits"},
     {NULL, NULL, 0, NULL, NULL},
 };
@@ -196,7 +201,8 @@ static const struct api_fn rows[] = {
     {"sleep", task_sleep, API_ANY, "(seconds: number)", "waits"},
     {"spawn", spawn, API_REQUEST, "(fn: function, ...): moongate.Task|nil, string|nil",
      "runs fn beside the hook; it ends with the request at the latest"},
-    {"background", background, API_ANY, "(fn: function, ...): boolean", "runs fn without the request, as long as it takes"},
+    {"background", background, API_ANY, "(fn: function, ...): boolean",
+     "runs fn without the request, as long as it takes"},
     {NULL, NULL, 0, NULL, NULL},
 };
 

@@ -1,4 +1,5 @@
-/* api_util.c — small things without an object: hashes, ids, random numbers, time, encodings, the log. */
+/* api_util.c — small things without an object: hashes, ids, random numbers, time, encodings, the
+ * log. */
 #include "flow/req.h"
 #include "script/api.h"
 
@@ -23,7 +24,7 @@ static str arg(lua_State *L, int idx)
 /* The same in every worker and release: 52 bits, so that it is exact in a number and % is fair. */
 static int util_hash(lua_State *L)
 {
-    uint64_t h = hash_keyed(arg(L, 1), 0x6d6f6f6e67617465ull, (uint64_t)luaL_optnumber(L, 2, 0));
+    uint64_t h = hash_keyed(arg(L, 1), 0x6d6f6f6e67617465ull, api_count(L, 2, 0, "seed"));
     lua_pushnumber(L, (double)(h >> 12));
     return 1;
 }
@@ -66,7 +67,8 @@ static int util_hmac(lua_State *L)
     str key = arg(L, 2);
     size_t n = key.n ? digest_once(arg(L, 1), key, arg(L, 3), out) : 0;
     if (!n) {
-        return luaL_error(L, key.n ? "unknown digest '%s'" : "the key of an HMAC must not be empty", lua_tostring(L, 1));
+        return luaL_error(L, key.n ? "unknown digest '%s'" : "the key of an HMAC must not be empty",
+                          lua_tostring(L, 1));
     }
     if (lua_toboolean(L, 4)) {
         lua_pushlstring(L, (const char *)out, n);
@@ -256,7 +258,8 @@ static int util_unescape(lua_State *L)
 /* core.log(level, text): the line names request and policy. */
 static int util_log(lua_State *L)
 {
-    static const char *const names[] = {"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg", NULL};
+    static const char *const names[] = {"debug", "info",  "notice", "warn", "error",
+                                        "crit",  "alert", "emerg",  NULL};
     enum log_level level = (enum log_level)luaL_checkoption(L, 1, "info", names);
     if (level < log_level_now()) {
         return 0;
@@ -265,28 +268,40 @@ static int util_log(lua_State *L)
     const char *text = luaL_checklstring(L, 2, &n);
     char line[LOG_LINE_MAX];
     fmt f = fmt_of(line, sizeof line);
-    fmt_json(&f, str_of(text, n < LOG_LINE_MAX / 2 ? n : LOG_LINE_MAX / 2)); /* control bytes cannot forge lines */
+    fmt_json(&f, str_of(text, n < LOG_LINE_MAX / 2
+                                  ? n
+                                  : LOG_LINE_MAX / 2)); /* control bytes cannot forge lines */
     const task *t = task_current;
     const board_policy *who = !t ? NULL : t->list ? &t->list->v[t->at].shown : &t->shown;
-    log_write(level, "script: req=%llx policy=%.*s %.*s", t && t->r ? (unsigned long long)t->r->id : 0ULL,
-              who ? (int)strnlen(who->name, sizeof who->name) : 1, who ? who->name : "-", STR_ARG(fmt_str(&f)));
+    log_write(level, "script: req=%llx policy=%.*s %.*s",
+              t && t->r ? (unsigned long long)t->r->id : 0ULL,
+              who ? (int)strnlen(who->name, sizeof who->name) : 1, who ? who->name : "-",
+              STR_ARG(fmt_str(&f)));
     return 0;
 }
 
 static const struct api_fn rows[] = {
-    {"hash", util_hash, API_ANY, "(text: string, seed?: integer): integer", "stable hash, 52 bits: hash(id) % 100"},
+    {"hash", util_hash, API_ANY, "(text: string, seed?: integer): integer",
+     "stable hash, 52 bits: hash(id) % 100"},
     {"crc32c", util_crc32c, API_ANY, "(text: string): integer", "CRC-32C"},
-    {"digest", util_digest, API_ANY, "(name: string, text: string, raw?: boolean): string", "\"sha256\", \"md5\"…, in hex unless raw"},
-    {"hmac", util_hmac, API_ANY, "(name: string, key: string, text: string, raw?: boolean): string", "keyed digest, in hex unless raw"},
-    {"equal", util_equal, API_ANY, "(a: string, b: string): boolean", "compares secrets in constant time"},
+    {"digest", util_digest, API_ANY, "(name: string, text: string, raw?: boolean): string",
+     "\"sha256\", \"md5\"…, in hex unless raw"},
+    {"hmac", util_hmac, API_ANY, "(name: string, key: string, text: string, raw?: boolean): string",
+     "keyed digest, in hex unless raw"},
+    {"equal", util_equal, API_ANY, "(a: string, b: string): boolean",
+     "compares secrets in constant time"},
     {"uuid", util_uuid, API_ANY, "(): string", "random UUID (version 4)"},
-    {"random", util_random, API_ANY, "(n?: integer): number", "1 to n, or 0 ≤ x < 1; not for secrets"},
+    {"random", util_random, API_ANY, "(n?: integer): number",
+     "1 to n, or 0 ≤ x < 1; not for secrets"},
     {"random_bytes", util_random_bytes, API_ANY, "(n: integer): string", "bytes for secrets"},
-    {"now", util_now, API_ANY, "(): number", "wall clock in seconds with milliseconds, as of this turn of the loop"},
+    {"now", util_now, API_ANY, "(): number",
+     "wall clock in seconds with milliseconds, as of this turn of the loop"},
     {"time", util_time, API_ANY, "(): integer", "wall clock in whole seconds"},
     {"monotonic", util_monotonic, API_ANY, "(): number", "seconds that never jump"},
-    {"base64", util_base64, API_ANY, "(bytes: string, url?: boolean): string", "encodes; url: the URL alphabet without padding"},
-    {"unbase64", util_unbase64, API_ANY, "(text: string): string|nil", "decodes both alphabets; nil when malformed"},
+    {"base64", util_base64, API_ANY, "(bytes: string, url?: boolean): string",
+     "encodes; url: the URL alphabet without padding"},
+    {"unbase64", util_unbase64, API_ANY, "(text: string): string|nil",
+     "decodes both alphabets; nil when malformed"},
     {"escape", util_escape, API_ANY, "(text: string): string", "percent-encodes one component"},
     {"unescape", util_unescape, API_ANY, "(text: string): string", "decodes percent escapes"},
     {"log", util_log, API_ANY, "(level: string, text: string)", "a line of the error log"},

@@ -1,8 +1,9 @@
 /* budget.c — CPU clock, signal handler, LuaJIT's profiler flag.
  *
- * The profiler ("li…") plants a check per source line in every trace; its own interval is so long that it never
- * fires by itself. It serves one state at a time: `owner`. A run of another generation that must be stopped
- * takes it over inside the handler, which is safe because the state that loses it is not running. */
+ * The profiler ("li…") plants a check per source line in every trace; its own interval is so long
+ * that it never fires by itself. It serves one state at a time: `owner`. A run of another
+ * generation that must be stopped takes it over inside the handler, which is safe because the state
+ * that loses it is not running. */
 #include "script/budget.h"
 
 #include "base/err.h"
@@ -23,11 +24,11 @@ static struct {
     timer_t timer;
     bool is_set;
     int tick_ms;
-    lua_State *owner;   /* main state the profiler serves */
+    lua_State *owner; /* main state the profiler serves */
     script *preferred;
-    bool taken;         /* the handler moved the profiler away from `preferred` */
-    uint32_t seen;      /* serial at the last tick */
-    int64_t used_ms;    /* CPU that the run `seen` has used */
+    bool taken;      /* the handler moved the profiler away from `preferred` */
+    uint32_t seen;   /* serial at the last tick */
+    int64_t used_ms; /* CPU that the run `seen` has used */
 } clk;
 
 static void on_profile(void *data, lua_State *L, int samples, int vmstate)
@@ -54,7 +55,8 @@ static void stop(script *s, lua_State *co)
         if (clk.owner) {
             luaJIT_profile_stop(clk.owner);
         }
-        /* Without 'l': that would flush the traces this thread is in. The flag was planted in them by budget_aim. */
+        /* Without 'l': that would flush the traces this thread is in. The flag was planted in them
+         * by budget_aim. */
         luaJIT_profile_start(s->L, "i1000000", on_profile, NULL);
         clk.owner = s->L;
         clk.taken = true;
@@ -91,7 +93,8 @@ void budget_disarm(lua_State *co)
         script *interrupted = budget_run.s;
         luaJIT_profile_stop(clk.owner);
         budget_aim(clk.preferred);
-        luaJIT_profile_start(interrupted->L, "li1000000", on_profile, NULL); /* refused, but plants the checks */
+        luaJIT_profile_start(interrupted->L, "li1000000", on_profile,
+                             NULL); /* refused, but plants the checks */
     }
 }
 
@@ -116,7 +119,8 @@ int budget_setup(void)
     ev.sigev_notify = SIGEV_THREAD_ID;
     ev.sigev_signo = SIGVTALRM;
     ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-    if (sigaction(SIGVTALRM, &sa, NULL) < 0 || timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &clk.timer) < 0) {
+    if (sigaction(SIGVTALRM, &sa, NULL) < 0 ||
+        timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &clk.timer) < 0) {
         log_error("script: no CPU clock for hooks: errno %d", errno);
         return err_from_errno(errno);
     }
@@ -131,7 +135,8 @@ void budget_aim(script *s)
         lua_State *old = clk.owner;
         luaJIT_profile_stop(old);
         luaJIT_profile_start(s->L, "li1000000", on_profile, NULL);
-        luaJIT_profile_start(old, "li1000000", on_profile, NULL); /* refused, but its traces keep their checks */
+        luaJIT_profile_start(old, "li1000000", on_profile,
+                             NULL); /* refused, but its traces keep their checks */
     } else if (!clk.owner) {
         luaJIT_profile_start(s->L, "li1000000", on_profile, NULL);
     }

@@ -1,10 +1,11 @@
 /* budget.h — the CPU budget of policy code: stops loops that never come back, in compiled code too.
  *
- * A timer on the worker's CPU clock ticks a few times per budget; its signal handler only compares "is it still
- * the same run as at the last tick". When the run has used its budget the handler plants a debug hook that raises
- * at the next call, return or instruction, and triggers LuaJIT's profiler flag, which makes compiled loops leave
- * their trace and look. The hook stays planted until the run is back in C, so a pcall cannot swallow it.
- * What it cannot stop is a C function that does not return; the watchdog does (board.h). */
+ * A timer on the worker's CPU clock ticks a few times per budget; its signal handler only compares
+ * "is it still the same run as at the last tick". When the run has used its budget the handler
+ * plants a debug hook that raises at the next call, return or instruction, and triggers LuaJIT's
+ * profiler flag, which makes compiled loops leave their trace and look. The hook stays planted
+ * until the run is back in C, so a pcall cannot swallow it. What it cannot stop is a C function
+ * that does not return; the watchdog does (board.h). */
 #ifndef SCRIPT_BUDGET_H
 #define SCRIPT_BUDGET_H
 

@@ -17,16 +17,16 @@ struct filter {
     sink base;
     sink *next;
     req *r;
-    bufq in;       /* taken, not yet shown to the hooks */
-    bufq out;      /* done, not yet taken by `next` */
-    mem *piece;    /* what the hooks see now; NULL: nothing, or an empty piece */
+    bufq in;    /* taken, not yet shown to the hooks */
+    bufq out;   /* done, not yet taken by `next` */
+    mem *piece; /* what the hooks see now; NULL: nothing, or an empty piece */
     size_t piece_n;
-    bool busy;     /* a piece is on its way through the hooks */
-    bool last;     /* …and it is the last */
-    bool in_last;  /* the end was given to us */
-    bool done;     /* the end left the hooks */
+    bool busy;    /* a piece is on its way through the hooks */
+    bool last;    /* …and it is the last */
+    bool in_last; /* the end was given to us */
+    bool done;    /* the end left the hooks */
     bool sent_last;
-    uint64_t off;  /* bit per hook that failed with on_error continue */
+    uint64_t off; /* bit per hook that failed with on_error continue */
 };
 
 static void set_piece(struct filter *f, mem *m, size_t n)
@@ -36,7 +36,8 @@ static void set_piece(struct filter *f, mem *m, size_t n)
     f->piece_n = n;
 }
 
-/* The next piece, flat and ours: hooks' strings are copies anyway, so a queue of slices is no gain here. */
+/* The next piece, flat and ours: hooks' strings are copies anyway, so a queue of slices is no gain
+ * here. */
 static int next_piece(struct filter *f)
 {
     size_t n = f->in.bytes < PIECE_MAX ? f->in.bytes : PIECE_MAX;
@@ -84,7 +85,8 @@ static int take_result(struct filter *f, task *t)
         return TASK_DONE;
     }
     if (type != LUA_TSTRING) {
-        lua_pushfstring(co, "the body hook returned a %s; it returns a string or nothing", lua_typename(co, type));
+        lua_pushfstring(co, "the body hook returned a %s; it returns a string or nothing",
+                        lua_typename(co, type));
         return TASK_FAILED;
     }
     str s = vm_str(co, 1);

@@ -1,5 +1,5 @@
-/* headers_lua.c — req.headers and res.headers: fields by name, read and written like a table. The two objects are
- * one userdata each; which message they mean is in their metatable's functions. */
+/* headers_lua.c — req.headers and res.headers: fields by name, read and written like a table. The
+ * two objects are one userdata each; which message they mean is in their metatable's functions. */
 #include "script/headers_lua.h"
 
 #include "base/err.h"
@@ -10,7 +10,8 @@
 #include "script/api.h"
 #include "script/task.h"
 
-/* Fields the gateway writes itself: a hook that could set them could break the framing of the connection. */
+/* Fields the gateway writes itself: a hook that could set them could break the framing of the
+ * connection. */
 static bool is_ours(uint16_t token)
 {
     switch (token) {
@@ -102,11 +103,13 @@ static str value_arg(lua_State *L, pool *p, const vm_name *n, int idx)
         return v;
     }
     if (UNLIKELY(type != LUA_TSTRING && type != LUA_TNUMBER)) {
-        luaL_error(L, "header '%s': the value must be a string or a number, got %s", n->text.p, lua_typename(L, type));
+        luaL_error(L, "header '%s': the value must be a string or a number, got %s", n->text.p,
+                   lua_typename(L, type));
     }
     v = vm_str(L, idx);
     if (UNLIKELY(!headers_value_is_ok(v))) {
-        luaL_error(L, "header '%s': the value contains a line break or another control character", n->text.p);
+        luaL_error(L, "header '%s': the value contains a line break or another control character",
+                   n->text.p);
     }
     return pool_dup(p, v);
 }
@@ -118,7 +121,8 @@ static const vm_name *writable_name(lua_State *L, int idx)
         luaL_error(L, "'%s' cannot be the name of a header field", n->text.p);
     }
     if (UNLIKELY(n->token && is_ours(n->token))) {
-        luaL_error(L, "header '%s' belongs to the connection; the gateway writes it itself", n->text.p);
+        luaL_error(L, "header '%s' belongs to the connection; the gateway writes it itself",
+                   n->text.p);
     }
     return n;
 }
@@ -233,12 +237,14 @@ static int res_newindex(lua_State *L)
 {
     task *t = task_current;
     if (UNLIKELY(t && t->r && t->r->head_sent)) {
-        return luaL_error(L, "header '%s': the head of the response has been sent already", lua_tostring(L, 2));
+        return luaL_error(L, "header '%s': the head of the response has been sent already",
+                          lua_tostring(L, 2));
     }
     return headers_lua_set(L, HEADERS_RES, 2, 3);
 }
 
-static void object(lua_State *L, const char *type, const char *key, lua_CFunction index, lua_CFunction newindex)
+static void object(lua_State *L, const char *type, const char *key, lua_CFunction index,
+                   lua_CFunction newindex)
 {
     lua_newuserdata(L, 0);
     luaL_newmetatable(L, type);

@@ -1,5 +1,6 @@
-/* headers_lua.h — header fields of the request or the response from Lua, shared by req, res and their headers
- * objects. All raise for misuse: bad names, values with control characters, fields of the connection. */
+/* headers_lua.h — header fields of the request or the response from Lua, shared by req, res and
+ * their headers objects. All raise for misuse: bad names, values with control characters, fields of
+ * the connection. */
 #ifndef SCRIPT_HEADERS_LUA_H
 #define SCRIPT_HEADERS_LUA_H
 

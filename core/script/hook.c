@@ -1,4 +1,5 @@
-/* hook.c — phases of a request: one loop over the route's hooks, parked and continued wherever a hook waits. */
+/* hook.c — phases of a request: one loop over the route's hooks, parked and continued wherever a
+ * hook waits. */
 #include "script/hook.h"
 
 #include "base/clock.h"
@@ -39,7 +40,8 @@ task *hook_task(req *r)
     return t;
 }
 
-/* Looks the list up again when it changed. ERR_AGAIN: it is being written; believe what is known. */
+/* Looks the list up again when it changed. ERR_AGAIN: it is being written; believe what is known.
+ */
 static void refresh_quarantine(script *s)
 {
     board_quarantine now[BOARD_QUARANTINE_MAX];
@@ -61,7 +63,8 @@ static void refresh_quarantine(script *s)
 
 bool hook_is_quarantined(script *s, const hook_entry *e)
 {
-    if (UNLIKELY(script_process.board && board_quarantine_serial(script_process.board) != s->quarantine_serial)) {
+    if (UNLIKELY(script_process.board &&
+                 board_quarantine_serial(script_process.board) != s->quarantine_serial)) {
         refresh_quarantine(s);
     }
     return e->quarantined;
@@ -100,9 +103,9 @@ int hook_push(task *t)
 static void log_failure(task *t, const hook_entry *e, const char *message)
 {
     str text = vm_traceback(t->s, t->co, message);
-    log_error("script: req=%llx %s hook of policy '%.*s' (%.*s) failed%s: %.*s", (unsigned long long)t->r->id,
-              hook_phase_name(t->phase), STR_ARG(e->policy), STR_ARG(e->label),
-              e->deny ? "" : ", going on without it", STR_ARG(text));
+    log_error("script: req=%llx %s hook of policy '%.*s' (%.*s) failed%s: %.*s",
+              (unsigned long long)t->r->id, hook_phase_name(t->phase), STR_ARG(e->policy),
+              STR_ARG(e->label), e->deny ? "" : ", going on without it", STR_ARG(text));
     lua_pop(t->s->L, 1);
 }
 
@@ -124,8 +127,9 @@ int hook_failed(task *t)
         stats_add(STAT_HOOK_MEMORY_KILLS, 1);
         lua_gc(s->L, LUA_GCCOLLECT, 0);
         if (s->mem.used > s->mem.limit / 10 * 9) {
-            log_alert("script: %zu of %zu bytes of Lua memory are in use and not garbage: a policy keeps too much", s->mem.used,
-                      s->mem.limit);
+            log_alert("script: %zu of %zu bytes of Lua memory are in use and not garbage: a policy "
+                      "keeps too much",
+                      s->mem.used, s->mem.limit);
         }
     }
     if (t->verdict != HOOK_NEXT) {
@@ -152,7 +156,8 @@ static int check_result(task *t)
         lua_settop(co, 0);
         return TASK_DONE;
     }
-    lua_pushfstring(co, "the hook returned a %s; it returns nothing, or `return req:reply(...)`", lua_typename(co, type));
+    lua_pushfstring(co, "the hook returned a %s; it returns nothing, or `return req:reply(...)`",
+                    lua_typename(co, type));
     return TASK_FAILED;
 }
 
@@ -199,7 +204,8 @@ static void release(req *r)
     }
 }
 
-/* Hooks in C at the head of the list need no coroutine. Index of the first that does; or the list's length with the verdict. */
+/* Hooks in C at the head of the list need no coroutine. Index of the first that does; or the list's
+ * length with the verdict. */
 static int run_natives(req *r, const hook_list *hooks, int *verdict)
 {
     int at = 0;
@@ -222,7 +228,8 @@ static int run(req *r, enum conf_phase phase)
     const script *s = r->plan->script;
     const hook_list *hooks = &s->hooks[r->route->hook_id].phase[phase];
     int at = 0, verdict = HOOK_NEXT;
-    if (hooks->n && hooks->v[0].native && !(r->script && ((task *)r->script)->state == TASK_PARKED)) {
+    if (hooks->n && hooks->v[0].native &&
+        !(r->script && ((task *)r->script)->state == TASK_PARKED)) {
         at = run_natives(r, hooks, &verdict);
         if (at == hooks->n) {
             stats_add(STAT_HOOK_RUNS, 1);

@@ -72,7 +72,8 @@ void load_inits(script *s, lua_State *L, int idx)
 void load_sources(script *s, lua_State *L, int idx)
 {
     s->nsources = (int)lua_objlen(L, idx);
-    s->sources = pool_zalloc(&s->pool, (size_t)(s->nsources ? s->nsources : 1) * sizeof *s->sources);
+    s->sources =
+        pool_zalloc(&s->pool, (size_t)(s->nsources ? s->nsources : 1) * sizeof *s->sources);
     for (int i = 0; i < s->nsources; i++) {
         lua_rawgeti(L, idx, i + 1);
         int t = lua_gettop(L);

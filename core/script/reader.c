@@ -97,4 +97,5 @@ static int disk_env(void *arg, str name, pool *p, str *out)
     return 0;
 }
 
-const struct script_reader script_reader_disk = {.read = disk_read, .glob = disk_glob, .env = disk_env};
+const struct script_reader script_reader_disk = {
+    .read = disk_read, .glob = disk_glob, .env = disk_env};

@@ -183,7 +183,8 @@ int script_bind(script *s, plan *p)
         for (int k = 0; k < routes->n; k++) {
             const struct conf_route *r = &routes->v[k];
             if (r->hooks && (r->hook_id < 1 || r->hook_id >= s->nhooks)) {
-                log_error("script: route %.*s: hook_id %lld is out of range", STR_ARG(r->label), (long long)r->hook_id);
+                log_error("script: route %.*s: hook_id %lld is out of range", STR_ARG(r->label),
+                          (long long)r->hook_id);
                 return ERR_CONF;
             }
         }
@@ -229,7 +230,8 @@ void script_free(script *s)
     vm_free(s);
 }
 
-void script_each_policy(const script *s, void (*fn)(void *arg, str name, str path, uint64_t hash), void *arg)
+void script_each_policy(const script *s, void (*fn)(void *arg, str name, str path, uint64_t hash),
+                        void *arg)
 {
     for (int i = 0; i < s->nsources; i++) {
         fn(arg, s->sources[i].name, s->sources[i].path, s->sources[i].hash);
@@ -248,7 +250,8 @@ uint32_t script_tasks(const script *s)
 
 /* -- process */
 
-/* Garbage is collected while the loop has nothing else to do; a state near its limit is collected whole. */
+/* Garbage is collected while the loop has nothing else to do; a state near its limit is collected
+ * whole. */
 static void on_idle(void *arg)
 {
     (void)arg;
@@ -285,7 +288,8 @@ static int open_segment(str name, size_t size, void (*fn)(void *arg, seg *s), vo
     return rc < 0 ? rc : 0;
 }
 
-static int open_dicts(const conf *c, void (*fn)(void *arg, seg *s), void *arg, char *err, size_t errcap)
+static int open_dicts(const conf *c, void (*fn)(void *arg, seg *s), void *arg, char *err,
+                      size_t errcap)
 {
     for (int i = 0; i < c->g.dicts.n; i++) {
         const struct conf_dict *d = &c->g.dicts.v[i];
@@ -296,15 +300,18 @@ static int open_dicts(const conf *c, void (*fn)(void *arg, seg *s), void *arg, c
         int rc = open_segment(str_c(name), (size_t)d->size, fn, arg, &s);
         rc = rc < 0 ? rc : dict_open(s, &ignored);
         if (rc < 0) {
-            snprintf(err, errcap, "shared dictionary '%.*s' of %lld bytes: %s", STR_ARG(d->name), (long long)d->size,
-                     rc == ERR_INVALID ? "the name is too long or the size below 20 KiB" : err_text(rc));
+            snprintf(err, errcap, "shared dictionary '%.*s' of %lld bytes: %s", STR_ARG(d->name),
+                     (long long)d->size,
+                     rc == ERR_INVALID ? "the name is too long or the size below 20 KiB"
+                                       : err_text(rc));
             return rc;
         }
     }
     return 0;
 }
 
-int script_segments(const conf *c, uint32_t workers, void (*fn)(void *arg, seg *s), void *arg, char *err, size_t errcap)
+int script_segments(const conf *c, uint32_t workers, void (*fn)(void *arg, seg *s), void *arg,
+                    char *err, size_t errcap)
 {
     seg *s;
     limit *rates;
@@ -314,10 +321,12 @@ int script_segments(const conf *c, uint32_t workers, void (*fn)(void *arg, seg *
     if (rc < 0) {
         return rc;
     }
-    if ((rc = open_segment(STR("limit"), LIMIT_BYTES, fn, arg, &s)) < 0 || (rc = limit_open(s, &rates)) < 0 ||
+    if ((rc = open_segment(STR("limit"), LIMIT_BYTES, fn, arg, &s)) < 0 ||
+        (rc = limit_open(s, &rates)) < 0 ||
         (rc = open_segment(STR("limit_conn"), LIMIT_CONN_BYTES, fn, arg, &s)) < 0 ||
         (rc = limit_conn_open(s, workers, &conns)) < 0 ||
-        (rc = open_segment(STR("metrics"), metrics_bytes(workers, SCRIPT_METRICS_SERIES), fn, arg, &s)) < 0 ||
+        (rc = open_segment(STR("metrics"), metrics_bytes(workers, SCRIPT_METRICS_SERIES), fn, arg,
+                           &s)) < 0 ||
         (rc = metrics_open(s, workers, SCRIPT_METRICS_SERIES, &table)) < 0) {
         snprintf(err, errcap, "shared memory of hooks: %s", err_text(rc));
     }
@@ -343,7 +352,8 @@ const char *script_find_share(void)
         snprintf(found, sizeof found, "%s", env);
         return found;
     }
-    /* build/moongate, build/<flavour>/moongate, and PREFIX/bin/moongate beside PREFIX/share/moongate */
+    /* build/moongate, build/<flavour>/moongate, and PREFIX/bin/moongate beside
+     * PREFIX/share/moongate */
     for (char *slash; n > 0 && (slash = strrchr(found, '/')) != NULL && slash != found;) {
         *slash = '\0';
         if (has_boot(found)) {
@@ -402,7 +412,8 @@ int script_cli(const char *share, int argc, char **argv)
     if (lua_pcall(L, 1, 1, 1) != 0) {
         fprintf(stderr, "moongate: %s\n", lua_tostring(L, -1));
     } else {
-        status = lua_isnumber(L, -1) ? (int)lua_tointeger(L, -1) : lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+        status = lua_isnumber(L, -1) ? (int)lua_tointeger(L, -1)
+                                     : lua_isboolean(L, -1) && !lua_toboolean(L, -1);
     }
     script_free(s);
     return status;

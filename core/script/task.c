@@ -161,7 +161,8 @@ static void leave(task *t)
     t->budget_hit = budget_leave();
     if (UNLIKELY(budget_run.slow)) {
         budget_run.slow = false;
-        clock_update(); /* else the next hook of this turn would seem to have begun when this one did */
+        clock_update(); /* else the next hook of this turn would seem to have begun when this one
+                           did */
     }
     if (script_process.slot) {
         board_hook_leave(script_process.slot);
@@ -219,7 +220,9 @@ int task_park(lua_State *L, const struct wait_ops *ops, void *arg, int64_t deadl
             t->wait_arg = arg;
             ops->cancel(t);
         }
-        return luaL_error(L, "%s: cannot wait inside a coroutine made with coroutine.create; use mg.spawn", ops->kind);
+        return luaL_error(
+            L, "%s: cannot wait inside a coroutine made with coroutine.create; use mg.spawn",
+            ops->kind);
     }
     if (UNLIKELY(ops->is_idle && t->s->retired && is_background(t))) {
         lua_pushlightuserdata(L, t); /* no message: task_end is silent about it */
@@ -251,8 +254,8 @@ static void task_end(task *t, int outcome)
     bool ended = outcome == TASK_FAILED && lua_touserdata(t->co, -1) == t;
     if (outcome == TASK_FAILED && !ended) {
         const char *message = lua_tostring(t->co, -1);
-        log_error("script: task of policy '%.*s' failed: %s", (int)sizeof t->shown.name, t->shown.name,
-                  message ? message : "(error object is not a string)");
+        log_error("script: task of policy '%.*s' failed: %s", (int)sizeof t->shown.name,
+                  t->shown.name, message ? message : "(error object is not a string)");
         stats_add(STAT_HOOK_ERRORS, 1);
     }
     if (t->on_end) {
@@ -312,7 +315,8 @@ task *task_spawn(script *s, lua_State *L, int nargs, task *parent)
         s->ndetached += t->plan ? 1 : 0;
     }
     if (task_current) {
-        t->shown = task_current->list ? task_current->list->v[task_current->at].shown : task_current->shown;
+        t->shown = task_current->list ? task_current->list->v[task_current->at].shown
+                                      : task_current->shown;
     }
     job_wake(script_process.l, &t->job);
     return t;

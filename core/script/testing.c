@@ -1,5 +1,6 @@
-/* testing.c — see testing.h. A test generation is a plan with one site, whose first route has the hooks under test;
- * a test request is a req over a protocol that keeps what it is given. lua/moongate/test.lua is the public face. */
+/* testing.c — see testing.h. A test generation is a plan with one site, whose first route has the
+ * hooks under test; a test request is a req over a protocol that keeps what it is given.
+ * lua/moongate/test.lua is the public face. */
 #include "script/testing.h"
 
 #include "back/group.h"
@@ -46,18 +47,18 @@ struct generation {
 struct exchange {
     struct api_head head;
     sink sink;
-    req *r;           /* NULL: over */
+    req *r; /* NULL: over */
     script *s;
-    str body;         /* of the request */
+    str body; /* of the request */
     size_t body_at;
     bool body_stalls; /* says "not yet" before each piece */
     bool stalled;
     bool head_sent, ended, done;
     int status;
-    int head_ref;     /* { { name, value }, … } */
-    char *out;        /* response body */
+    int head_ref; /* { { name, value }, … } */
+    char *out;    /* response body */
     size_t out_n, out_cap;
-    int error;        /* r->err at done */
+    int error; /* r->err at done */
 };
 
 /* -- protocol */
@@ -192,7 +193,8 @@ static void make_world(void)
     rand_seed();
     world.mono_ms = 1000000;
     world.wall_ms = 1800000000000;
-    clock_freeze(world.mono_ms, world.wall_ms); /* before the loop, whose wheel begins at this time */
+    clock_freeze(world.mono_ms,
+                 world.wall_ms); /* before the loop, whose wheel begins at this time */
     world.l = loop_new();
     struct resolver_args args = {.ipv4 = true};
     world.resolver = resolver_new(world.l, &args);
@@ -203,7 +205,8 @@ static void make_world(void)
     limit *rates;
     limit_conn *conns;
     if (seg_open(STR("limit"), LIMIT_BYTES, &s) < 0 || limit_open(s, &rates) < 0 ||
-        seg_open(STR("limit_conn"), LIMIT_BYTES, &s) < 0 || limit_conn_open(s, script_workers(), &conns) < 0) {
+        seg_open(STR("limit_conn"), LIMIT_BYTES, &s) < 0 ||
+        limit_conn_open(s, script_workers(), &conns) < 0) {
         abort();
     }
 }
@@ -270,7 +273,8 @@ static int new_generation(lua_State *L)
     load_hooks(s, L, 2);
     g->s = s;
     g->plan = plan_new(g->conf, 1, err, sizeof err);
-    if (!g->plan || plan_attach(g->plan, world.groups, err, sizeof err) < 0 || script_bind(s, g->plan) < 0) {
+    if (!g->plan || plan_attach(g->plan, world.groups, err, sizeof err) < 0 ||
+        script_bind(s, g->plan) < 0) {
         return luaL_error(L, "%s", err);
     }
     return 1;
@@ -395,7 +399,8 @@ static int run_to_end(req *r, enum conf_phase phase, int64_t limit_ms)
 /* x:run(phase, limit_s): "next", "answer", "reroute", "waiting", or an error's name. */
 static int run_phase(lua_State *L)
 {
-    static const char *const phases[] = {"rewrite", "access", "balance", "header", "body", "log", NULL};
+    static const char *const phases[] = {"rewrite", "access", "balance", "header",
+                                         "body",    "log",    NULL};
     struct exchange *x = exchange_arg(L);
     enum conf_phase phase = (enum conf_phase)luaL_checkoption(L, 2, NULL, phases);
     int64_t limit_ms = (int64_t)(luaL_optnumber(L, 3, 60) * 1000);
@@ -552,7 +557,8 @@ static int finish(lua_State *L)
 /* x:repeat_phase(phase, n): for measurements; the same phase n times on one request. */
 static int repeat_phase(lua_State *L)
 {
-    static const char *const phases[] = {"rewrite", "access", "balance", "header", "body", "log", NULL};
+    static const char *const phases[] = {"rewrite", "access", "balance", "header",
+                                         "body",    "log",    NULL};
     struct exchange *x = exchange_arg(L);
     enum conf_phase phase = (enum conf_phase)luaL_checkoption(L, 2, NULL, phases);
     int n = (int)luaL_checkinteger(L, 3);
@@ -566,8 +572,10 @@ static int repeat_phase(lua_State *L)
 }
 
 static const luaL_Reg request_methods[] = {
-    {"admit", admit}, {"run", run_phase}, {"respond", respond}, {"pass", pass_body}, {"state", state},
-    {"start", start}, {"answer", answer}, {"finish", finish},   {"repeat_phase", repeat_phase}, {NULL, NULL},
+    {"admit", admit},    {"run", run_phase}, {"respond", respond},
+    {"pass", pass_body}, {"state", state},   {"start", start},
+    {"answer", answer},  {"finish", finish}, {"repeat_phase", repeat_phase},
+    {NULL, NULL},
 };
 
 static void make_type(lua_State *L, const char *type, const luaL_Reg *methods)
@@ -583,7 +591,9 @@ int testing_open(lua_State *L)
 {
     static const luaL_Reg generation_methods[] = {{"request", new_request}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"dict", open_dict}, {"advance", advance}, {"set_wall", set_wall}, {"generation", new_generation}, {NULL, NULL},
+        {"dict", open_dict},    {"advance", advance},
+        {"set_wall", set_wall}, {"generation", new_generation},
+        {NULL, NULL},
     };
     make_type(L, GENERATION, generation_methods);
     make_type(L, REQUEST, request_methods);

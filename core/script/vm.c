@@ -73,14 +73,17 @@ static void set_search(lua_State *L, const char *share)
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "path");
     const char *system = lua_tostring(L, -1);
-    lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua;%s", share,
-                    share, system ? system : "");
+    lua_pushfstring(
+        L,
+        "%s/lua/?.lua;%s/lua/?/init.lua;/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua;%s",
+        share, share, system ? system : "");
     lua_setfield(L, -3, "path");
     lua_pop(L, 1);
     lua_getfield(L, -1, "cpath");
     const char *csystem = lua_tostring(L, -1);
-    lua_pushfstring(L, "/usr/lib/x86_64-linux-gnu/lua/5.1/?.so;/usr/lib/aarch64-linux-gnu/lua/5.1/?.so;%s",
-                    csystem ? csystem : "");
+    lua_pushfstring(
+        L, "/usr/lib/x86_64-linux-gnu/lua/5.1/?.so;/usr/lib/aarch64-linux-gnu/lua/5.1/?.so;%s",
+        csystem ? csystem : "");
     lua_setfield(L, -3, "cpath");
     lua_pop(L, 1);
     lua_getfield(L, -1, "loaders");
@@ -142,7 +145,8 @@ script *vm_new(const struct script_args *a)
     script *s = script_alloc();
     s->generation = a->generation;
     if (a->reader) {
-        s->reader = *a->reader; /* `require` in a hook reads through it long after the load, when `a` is gone */
+        s->reader = *a->reader; /* `require` in a hook reads through it long after the load, when
+                                   `a` is gone */
     }
     s->L = luaL_newstate();
     if (!s->L) {
@@ -189,8 +193,8 @@ static vm_name *name_slot(script *s, const char *key)
     return &s->names[(h ^ (h >> 8)) & (VM_NAMES - 1)];
 }
 
-/* First use of a name, or its slot was taken by another. Too many different names (made at run time): no
- * anchor, so the slot must not be believed the next time. */
+/* First use of a name, or its slot was taken by another. Too many different names (made at run
+ * time): no anchor, so the slot must not be believed the next time. */
 static const vm_name *name_slow(script *s, lua_State *L, int idx, str text)
 {
     static vm_name loose;

@@ -1,10 +1,12 @@
-/* vm.h — the Lua state of one generation and the body of `struct script` (for the files of script/ only).
+/* vm.h — the Lua state of one generation and the body of `struct script` (for the files of script/
+ * only).
  *
- * The state's memory is counted and limited, but only while policy code runs (`limited`): then an allocation
- * beyond the limit fails and is an ordinary Lua error. What the core itself allocates (a coroutine, an
- * argument) never fails, so nothing outside a protected call can raise.
+ * The state's memory is counted and limited, but only while policy code runs (`limited`): then an
+ * allocation beyond the limit fails and is an ordinary Lua error. What the core itself allocates (a
+ * coroutine, an argument) never fails, so nothing outside a protected call can raise.
  *
- * Every file that is loaded comes through the generation's reader (script.h), never straight from disk. */
+ * Every file that is loaded comes through the generation's reader (script.h), never straight from
+ * disk. */
 #ifndef SCRIPT_VM_H
 #define SCRIPT_VM_H
 
@@ -24,15 +26,17 @@ struct task;
 
 /* One hook of a composed phase. */
 typedef struct hook_entry {
-    int ref;             /* the function, in the registry */
-    bool deny;           /* on_error: a failure answers 500; else the request goes on without it */
-    bool wants_ctx;      /* the function declares the ctx parameter */
-    bool quarantined;    /* as of script.quarantine_serial */
-    int (*native)(struct req *r, void *arg); /* the hook is C: called without a coroutine; HOOK_* or < 0. NULL: Lua */
-    void *native_arg;    /* kept alive by the function */
-    str policy;          /* its name */
-    str label;           /* "gateway.lua:12": where it was attached */
-    board_policy shown;  /* the name as the watchdog slot wants it */
+    int ref;          /* the function, in the registry */
+    bool deny;        /* on_error: a failure answers 500; else the request goes on without it */
+    bool wants_ctx;   /* the function declares the ctx parameter */
+    bool quarantined; /* as of script.quarantine_serial */
+    int (*native)(
+        struct req *r,
+        void *arg);     /* the hook is C: called without a coroutine; HOOK_* or < 0. NULL: Lua */
+    void *native_arg;   /* kept alive by the function */
+    str policy;         /* its name */
+    str label;          /* "gateway.lua:12": where it was attached */
+    board_policy shown; /* the name as the watchdog slot wants it */
 } hook_entry;
 
 typedef struct hook_list {
@@ -45,8 +49,8 @@ typedef struct hook_set {
     hook_list phase[PHASE_COUNT];
 } hook_set;
 
-/* A string that policy code used as a name, found again by the address of the interned Lua string (which
- * `anchor` keeps alive). */
+/* A string that policy code used as a name, found again by the address of the interned Lua string
+ * (which `anchor` keeps alive). */
 typedef struct vm_name {
     const char *key;
     str text;
@@ -68,36 +72,36 @@ typedef struct vm_memory {
 struct script {
     lua_State *L;
     vm_memory mem;
-    pool pool;           /* as long as the state */
+    pool pool; /* as long as the state */
     uint64_t generation;
-    struct plan *plan;   /* borrowed; set by script_bind */
+    struct plan *plan;           /* borrowed; set by script_bind */
     struct script_reader reader; /* a copy; its arg is the generation's */
-    hook_set *hooks;     /* by hook_id, from 0 */
+    hook_set *hooks;             /* by hook_id, from 0 */
     int nhooks;
     int req_ref, res_ref, attempt_ref; /* the userdata hooks get */
     int traceback_ref;
-    list spare;          /* tasks ready for use */
-    list busy;           /* tasks running or parked */
+    list spare; /* tasks ready for use */
+    list busy;  /* tasks running or parked */
     uint32_t nspare, nbusy, ndetached;
-    size_t gc_mark;      /* mem.used when the collector last ran in idle time */
+    size_t gc_mark; /* mem.used when the collector last ran in idle time */
     uint32_t quarantine_serial;
-    int64_t cpu_ms;      /* budget of one run */
+    int64_t cpu_ms; /* budget of one run */
     vm_name names[VM_NAMES];
     uint32_t nnames;
-    int names_ref;       /* anchors of names */
-    map dicts;           /* name → dict *, filled on use */
+    int names_ref; /* anchors of names */
+    map dicts;     /* name → dict *, filled on use */
     struct policy_source {
         str name, path;
         uint64_t hash;
-    } *sources;
+    } * sources;
     int nsources;
     struct {
         int ref;
         str policy;
-    } *inits;
+    } * inits;
     int ninits;
-    bool retired;        /* another generation is current: background tasks end at their next sleep */
-    bool foreign;        /* the state is somebody else's (specs) */
+    bool retired; /* another generation is current: background tasks end at their next sleep */
+    bool foreign; /* the state is somebody else's (specs) */
 };
 
 /* A state with libraries, the core's functions and the searcher. NULL when memory is out. */
@@ -106,8 +110,8 @@ MUST_USE script *vm_new(const struct script_args *a);
 script *vm_attach(lua_State *L);
 void vm_free(script *s);
 script *vm_of(lua_State *L);
-/* The name at stack index `idx`, NULL when it is no string; one that is used again is found by address. Valid while the string
- * is on the stack, or for ever when it could be anchored. */
+/* The name at stack index `idx`, NULL when it is no string; one that is used again is found by
+ * address. Valid while the string is on the stack, or for ever when it could be anchored. */
 const vm_name *vm_name_at(script *s, lua_State *L, int idx);
 /* Message with a traceback of `co`, left on top of s->L; borrowed view of it. */
 str vm_traceback(script *s, lua_State *co, const char *message);
