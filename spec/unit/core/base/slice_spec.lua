@@ -1,6 +1,6 @@
 local unit = require("spec.support.unit")
 local base = require("spec.unit.core.base.support")
-local C, ffi, str = unit.use("base/slice.h"), base.ffi, base.str
+local C, ffi, str = unit.use("base/mem.h", "base/slice.h"), base.ffi, base.str
 
 --- As bufq_init does, which is inline.
 local function new()

@@ -25,7 +25,7 @@ unit.cdef([[
   int open(const char *, int, ...);
 ]])
 
-M.C = unit.use("net/stream.h", "net/connect.h", "net/listen.h", "net/idle.h", "net/signal.h", "net/timer.h",
+M.C = unit.use("net/stream.h", "net/connect.h", "net/listen.h", "net/idle.h", "net/idle_conn.h", "net/signal.h", "net/timer.h",
   "base/clock.h", "base/err.h", "base/log.h")
 local C, libc = M.C, ffi.C
 

@@ -1,7 +1,7 @@
 local unit = require("spec.support.unit")
 local helper = require("spec.unit.core.shm.helper")
 local ffi = unit.ffi
-local C = unit.use("base/err.h", "shm/board.h")
+local C = unit.use("base/err.h", "shm/seg.h", "shm/board.h")
 
 describe("shm/board", function()
   local board

@@ -2,7 +2,7 @@
 local unit = require("spec.support.unit")
 local helper = require("spec.unit.core.shm.helper")
 local ffi = unit.ffi
-local C = unit.use("base/err.h", "shm/dict_core.h")
+local C = unit.use("base/err.h", "shm/seg.h", "shm/dict_core.h")
 
 local room = ffi.new("char[4096]") -- referenced: a dict_value does not keep its buffer alive
 

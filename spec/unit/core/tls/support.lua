@@ -3,7 +3,7 @@ local net = require("spec.unit.core.net.support")
 local tmp = require("spec.support.tmp")
 local ffi, unit = net.ffi, net.unit
 
-unit.use("tls/stream_tls.h", "tls/hook.h")
+unit.use("tls/ctx.h", "tls/stream_tls.h", "tls/hook.h")
 
 local M = { net = net, ffi = ffi, unit = unit, C = net.C, E = net.E }
 local C, E = M.C, M.E
