@@ -33,7 +33,7 @@ site "*" {
   proxy = "http://127.0.0.1:%d",
   use = { policy "one" { text = "x" } },
   route "/a/*" { on = { access = function(req) mg.shared.things:set(req.path, 1) end } },
-  route "/b/:id" { request_headers = { set = { ["X-Id"] = "$request_uri" } } },
+  route "/b/:id" { request_headers = { set = { ["X-Id"] = "$id" } } },
   route "~ ^/c/\\d+$" { headers = { set = { ["X-C"] = "$host" } } },
 }
 ]]

@@ -3,6 +3,7 @@
 --- without a target, a certificate that does not fit) still points at the source.
 local diag = require "conf.diag"
 local native = require "conf.native"
+local routes = require "conf.routes"
 local upstreams = require "conf.upstreams"
 
 local M = {}
@@ -279,7 +280,7 @@ end
 --- Checks the body of one declaration against a record; `scope` is g, s, r or nil.
 ---@return table typed
 function M.declaration(c, d, kind, scope)
-  c.scope, c.place = scope, d.at
+  c.scope, c.place, c.names = scope, d.at, scope == "r" and routes.names(d.name) or nil
   if not d.body then -- reported already: it has no table
     return {}
   end

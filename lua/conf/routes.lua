@@ -57,6 +57,18 @@ function M.parse(text)
   return { match = "exact", pattern = text }
 end
 
+--- The names that stand for segments in a pattern ("/u/:id"): variables of this route only. nil without any.
+---@param pattern any
+---@return table<string, boolean>|nil
+function M.names(pattern)
+  local names
+  for name in (type(pattern) == "string" and pattern:sub(1, 1) == "/" and pattern or ""):gmatch("/:([%w_]+)") do
+    names = names or {}
+    names[name] = true
+  end
+  return names
+end
+
 --- Methods in common? Both without a list: yes. One with and one without: no tie, the list is more specific.
 local function methods_overlap(a, b)
   if not a and not b then

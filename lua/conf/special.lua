@@ -58,7 +58,7 @@ M.header_value = t.custom("a string, $variables allowed", "string|{ [1]: string,
     elseif not clean(value) then
       return c:report(at, ("the value of '%s' contains a line break or NUL"):format(tostring(at.key)))
     end
-    local err = t.refusal("template", value)
+    local err = t.refusal("template", value, c.names)
     if err then
       return c:report(at, err)
     end

@@ -105,11 +105,17 @@ end
 --- core (specs of this folder).
 ---@param how string
 ---@param text string
+---@param names table<string, boolean>|nil  variables that hold here only: a route's `:names`
 ---@return string|nil
-function M.refusal(how, text)
+function M.refusal(how, text, names)
   local ok, core = pcall(require, "moongate.core")
   if not ok or type(core) ~= "table" or not core[how] then
     return nil
+  end
+  if names then
+    text = text:gsub("%$({?)([%w_]+)", function(brace, name)
+      return names[name] and "$" .. brace .. "host" or nil
+    end)
   end
   local made, err = core[how](text)
   return not made and (err or "is refused") or nil
@@ -124,7 +130,7 @@ M.template = new {
     elseif type(v) ~= "string" then
       return c:bad(at, v, self:words())
     end
-    local err = M.refusal("template", v)
+    local err = M.refusal("template", v, c.names)
     if err then
       return c:report(at, err)
     end

@@ -29,4 +29,18 @@ describe("a bad text in a configuration", function()
       end
     end))
   end
+
+  it("is not one that names a segment of its route", run(function()
+    local good = gateway.exec([[
+      site "*" {
+        listen = "127.0.0.1:0",
+        route "/u/:id" { reply = { body = "$id ${id}" }, request_headers = { set = { ["X-Id"] = "$id" } } },
+        route "/u/:name/*" { redirect = "/users/$name" },
+      }
+    ]], { args = { "check", "{conf}" } })
+    assert.equal(0, good.status, good:stderr())
+    local bad = gateway.exec('site "*" { route "/u/:id" { reply = { body = "$idd" } }, route "/x" { redirect = "/$id" } }',
+      { args = { "check", "{conf}" } })
+    assert.is_truthy(bad:stderr():find("unknown variable %$idd") and bad:stderr():find("unknown variable %$id at"), bad:stderr())
+  end))
 end)
