@@ -67,7 +67,7 @@ static void copy_fields(const req *r, fmt *f)
     mask_request(r, skip);
     const headers *h = &r->in.h;
     bool check_names = r->route->nrequest_ops > 0;
-    for (const field *v = h->v, *end = h->v + h->n; v < end; v++) {
+    for (const field *v = h->v, *end = h->n ? h->v + h->n : v; v < end; v++) { /* without fields there is no array */
         if (v->name.n == 0 || (v->flags & FIELD_DROP) || mask_has(skip, v->token)) {
             continue;
         }
@@ -310,7 +310,7 @@ static void copy_response_fields(req *r)
     headers_init(to, &r->pool);
     to->cap = (uint16_t)(from->n + 8 + r->route->nresponse_ops);
     to->v = pool_alloc(&r->pool, sizeof *to->v * to->cap);
-    for (const field *f = from->v, *end = from->v + from->n; f < end; f++) {
+    for (const field *f = from->v, *end = from->n ? from->v + from->n : f; f < end; f++) {
         if (f->name.n && !is_own(r, f)) {
             keep_field(to, f);
         }
