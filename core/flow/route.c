@@ -358,7 +358,12 @@ static bool method_fits(const route *rt, const req *r)
 static bool accepts(struct search *s, const route *rt)
 {
     bool fits = !rt->methods || method_fits(rt, s->r);
-    if (rt->nwhen && !route_when_holds(rt, s->r)) {
+    int holds = rt->nwhen ? route_when_holds(rt, s->r) : 1;
+    if (holds < 0) {
+        log_error("route %s: regex of a matcher failed: %s", label_of(rt), err_text(holds));
+        s->failed = true;
+    }
+    if (holds <= 0) {
         return false;
     }
     s->allow |= fits ? 0 : rt->methods;
@@ -559,6 +564,10 @@ const route *route_find(const route_table *t, req *r, uint32_t *allowed)
     r->captures = NULL;
     r->nparams = 0;
     const route *rt = find(t, &s);
-    *allowed = rt || s.failed ? 0 : s.allow;
+    if (UNLIKELY(s.failed)) {
+        *allowed = ROUTE_FAILED;
+        return NULL;
+    }
+    *allowed = rt ? 0 : s.allow;
     return rt;
 }

@@ -30,10 +30,12 @@ typedef struct route_table route_table;
 /* Of the site's routes (pattern, regex, methods and matchers are compiled here); everything lives
  * in the pool. NULL with "file:line: what" in err: a bad pattern, or two routes that tie. */
 MUST_USE route_table *route_table_new(route *routes, int n, pool *p, char *err, size_t errcap);
+enum { ROUTE_FAILED = 1 << 30 };
 /* The route of r->path, r->in and r->query, or NULL. Fills r->captures and r->capture_subject
  * (regex) or r->params (":name"). Nothing is allocated but the captures, in r->pool. *allowed: when
  * NULL comes back only because of methods, those that would have been taken (mask of 1 << enum
- * method) for a 405 with Allow; else 0. The site's fallback is the caller's. */
+ * method) for a 405 with Allow; ROUTE_FAILED when a regex hit its limits: then not even the fallback, which is the
+ * caller's, may take the request; else 0. */
 const route *route_find(const struct route_table *t, struct req *r, uint32_t *allowed);
 /* Compiles a pattern that lives as long as the pool; NULL with a text in err. */
 MUST_USE regex *route_regex(pool *p, str pattern, bool caseless, char *err, size_t errcap);

@@ -40,22 +40,23 @@ int route_when_compile(route *rt, pool *p, char *err, size_t errcap)
     return 0;
 }
 
-static bool value_holds(const struct route_when *w, str value)
+/* Here and below: 1, 0, or < 0 when a regex hit its limits. */
+static int value_holds(const struct route_when *w, str value)
 {
     switch ((enum op)w->c->op) {
     case OP_PRESENT:
-        return true;
+        return 1;
     case OP_EQUALS:
         return str_eq(value, w->c->value);
     case OP_REGEX:
-        return regex_exec(w->re, value, 0, NULL) == 1;
+        return regex_exec(w->re, value, 0, NULL);
     case OP_ABSENT:
-        return false;
+        return 0;
     }
-    return false;
+    return 0;
 }
 
-static bool header_holds(const struct route_when *w, req *r)
+static int header_holds(const struct route_when *w, req *r)
 {
     const headers *h = &r->in.h;
     const field *f = w->token ? headers_find(h, (enum token)w->token) : headers_get(h, w->c->name);
@@ -63,14 +64,15 @@ static bool header_holds(const struct route_when *w, req *r)
         return w->c->op == OP_ABSENT;
     }
     for (; f; f = headers_next(h, f)) {
-        if (value_holds(w, f->value)) {
-            return true;
+        int rc = value_holds(w, f->value);
+        if (rc != 0) {
+            return rc;
         }
     }
-    return false;
+    return 0;
 }
 
-static bool query_holds(const struct route_when *w, req *r)
+static int query_holds(const struct route_when *w, req *r)
 {
     str value;
     if (!r->query.n || !uri_query_get(r->query, w->c->name, &value)) {
@@ -83,7 +85,7 @@ static bool query_holds(const struct route_when *w, req *r)
     return value_holds(w, value);
 }
 
-static bool holds(const struct route_when *w, req *r)
+static int holds(const struct route_when *w, req *r)
 {
     str value;
     switch ((enum on)w->c->on) {
@@ -95,17 +97,18 @@ static bool holds(const struct route_when *w, req *r)
         return cookie_get(&r->in.h, w->c->name, &value) ? value_holds(w, value)
                                                         : w->c->op == OP_ABSENT;
     }
-    return false;
+    return 0;
 }
 
-bool route_when_holds(const route *rt, req *r)
+int route_when_holds(const route *rt, req *r)
 {
     for (int i = 0; i < rt->nwhen; i++) {
-        if (!holds(&rt->when[i], r)) {
-            return false;
+        int rc = holds(&rt->when[i], r);
+        if (rc <= 0) {
+            return rc;
         }
     }
-    return true;
+    return 1;
 }
 
 static bool has_same(const route *rt, const struct conf_matcher *m)

@@ -9,7 +9,8 @@ struct req;
 
 /* Fills rt->when from rt->c->when. 0, or ERR_CONF with "file:line: what" in err. */
 MUST_USE int route_when_compile(route *rt, pool *p, char *err, size_t errcap);
-bool route_when_holds(const route *rt, struct req *r);
+/* 1, 0, or < 0: a regex hit its limits, so that nobody knows. */
+MUST_USE int route_when_holds(const route *rt, struct req *r);
 /* Do both have the same conditions, in any order? */
 bool route_when_same(const route *a, const route *b);
 

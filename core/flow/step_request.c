@@ -142,6 +142,9 @@ int step_route(req *r)
     uint32_t allowed = 0;
     r->route = route_find(r->site->table, r, &allowed);
     if (UNLIKELY(!r->route)) {
+        if (allowed == ROUTE_FAILED) {
+            return ERR_LIMIT; /* the fallback is for what no route was meant for */
+        }
         r->route = r->site->fallback;
         if (allowed) {
             return method_not_allowed(r, allowed);
