@@ -133,7 +133,6 @@ static script *script_alloc(void)
     pool_init(&s->pool, 4096);
     list_init(&s->spare);
     list_init(&s->busy);
-    map_init(&s->dicts);
     s->reader = script_reader_disk;
     s->cpu_ms = 500;
     token_setup();
@@ -182,7 +181,6 @@ void vm_free(script *s)
         lua_setallocf(s->L, s->mem.alloc, s->mem.ud);
         lua_close(s->L);
     }
-    map_fini(&s->dicts);
     pool_fini(&s->pool);
     free(s);
 }
@@ -237,8 +235,9 @@ str vm_traceback(script *s, lua_State *co, const char *message)
 {
     luaL_traceback(s->L, co, message, 0);
     luaL_gsub(s->L, lua_tostring(s->L, -1), "\nstack traceback:\n\t", " | ");
+    luaL_gsub(s->L, lua_tostring(s->L, -1), "\nstack traceback:", ""); /* of a coroutine that has ended */
     luaL_gsub(s->L, lua_tostring(s->L, -1), "\n\t", " | "); /* one event, one line */
-    lua_replace(s->L, -3);
-    lua_pop(s->L, 1);
+    lua_replace(s->L, -4);
+    lua_pop(s->L, 2);
     return vm_str(s->L, -1);
 }

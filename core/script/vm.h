@@ -11,7 +11,6 @@
 #define SCRIPT_VM_H
 
 #include "base/list.h"
-#include "base/map.h"
 #include "base/pool.h"
 #include "conf/conf.h"
 #include "script/script.h"
@@ -89,7 +88,6 @@ struct script {
     vm_name names[VM_NAMES];
     uint32_t nnames;
     int names_ref; /* anchors of names */
-    map dicts;     /* name → dict *, filled on use */
     struct policy_source {
         str name, path;
         uint64_t hash;

@@ -97,6 +97,7 @@ describe("connections behind a PROXY header", function()
     end
     assert.is_nil(select(2, open("192.0.2.7")))
     assert.equal(200, select(2, open("192.0.2.9")))
+    assert.equal(4, #kept) -- open until here
   end))
 end)
 
