@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/access_log.h"
-#include "flow/body.h"
 #include "flow/chain.h"
 #include "flow/forward.h"
 #include "flow/hook.h"

@@ -1,7 +1,5 @@
 /* accept.c — the front: listeners that turn descriptors into connections, limits, the flip to a new plan, drain. */
-#include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
 #include "flow/req.h"

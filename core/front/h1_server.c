@@ -6,7 +6,6 @@
 #include "flow/plan.h"
 #include "front/conn.h"
 
-#include "base/clock.h"
 #include "base/err.h"
 #include "flow/steps.h"
 #include "http/h1_chunk.h"
