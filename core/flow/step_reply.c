@@ -76,8 +76,13 @@ static int run_header_hook(req *r)
     if (rc < 0) {
         return rc;
     }
-    if (r->has_reply && !had_reply) {
+    bool other = r->fetch_tunnel && (r->has_reply || r->res.status != 101); /* the switch of protocols does not take place */
+    if ((r->has_reply && !had_reply) || other) {
         drop_upstream(r, 0);
+    }
+    r->fetch_tunnel = r->fetch_tunnel && !other;
+    if (other && r->res.status == 101) {
+        return ERR_UPSTREAM_PROTOCOL; /* a 101 with a body */
     }
     if (r->fetching && r->fetch.cut && !r->has_reply) {
         return ERR_UPSTREAM_CUT; /* the hook took a part of the body: the rest must not pass for the whole */
