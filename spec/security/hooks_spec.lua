@@ -18,6 +18,10 @@ describe("a hook", function()
         res:last()
         return
       end
+      if req.path:find("^/ws") then
+        res:raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        return res:hang()
+      end
       return 200, { ["X-Method"] = req.method, ["X-Body"] = #(req.body or "") }, "hello from the origin"
     end)
     gw = gateway.start(([[
@@ -82,6 +86,14 @@ describe("a hook", function()
         route "/kept" { on = access(function(req)
           kept.req = kept.req or req
           return req:reply(200, kept.req.query.n .. " " .. tostring(kept.req.headers["X-Secret"]))
+        end) },
+        route "/ws/reply" { on = header(function(req) return req:reply(403, "no tunnel") end) },
+        route "/ws/body" { on = header(function(_, res) res:set_body("no tunnel") end) },
+        route "/ws/status" { on = header(function(_, res) res.status = 200 end) },
+        route "/ws/fails" { on = header(function() error("oops") end) },
+        route "/say/*" { on = access(function(req)
+          mg.log.warn("path ", req.path)
+          return req:reply(200, "said")
         end) },
         route "/broken_path" { on = access(function(req) req.path = "/a\r\nX: y" end) },
       }
@@ -173,6 +185,26 @@ describe("a hook", function()
   it("cannot put controls into path, query or method", run(function()
     local res = in_step("GET", "/paths") -- a line break in a path is fine: it is encoded on its way out
     assert.equal("false true false false true false false false false false false false false false false", res.body)
+  end))
+
+  it("that answers a switch of protocols itself opens no tunnel", run(function()
+    local upgrade = { Connection = "Upgrade", Upgrade = "websocket", ["Sec-WebSocket-Key"] = "x", ["Sec-WebSocket-Version"] = "13" }
+    for path, status in pairs({ reply = 403, body = 101, status = 200, fails = 500 }) do
+      o:clear()
+      local c = client.connect(gw.port)
+      local res = c:call("GET", "/ws/" .. path, upgrade)
+      assert.is_true(res.status == status or path == "body" and res.status == 502, path .. " " .. res.status)
+      if res.status ~= 101 and res.headers:get("Connection") ~= "close" then
+        assert.equal("hello from the origin", c:get("/plain").body)
+      end
+    end
+  end))
+
+  it("cannot be made to write lines into the log", run(function()
+    in_step("GET", "/say/%0AFAKE%0D%0AFAKE%1b[31m")
+    gw:wait_log("(path /say)")
+    assert.is_nil(gw:stderr():find("[\r\27]"))
+    assert.is_nil(gw:stderr():find("\nFAKE"))
   end))
 
   it("may have a line break in its path, which goes out encoded", run(function()
