@@ -24,18 +24,20 @@ struct body {
     size_t next_at;   /* bytes of it already given */
 };
 
+static void on_fini(void *arg)
+{
+    body *b = arg;
+    bufq_fini(&b->held);
+    tempfile_fini(&b->file);
+}
+
 body *body_new(req *r)
 {
     body *b = pool_zalloc(&r->pool, sizeof *b);
     bufq_init(&b->held);
     tempfile_init(&b->file);
+    pool_on_fini(&r->pool, on_fini, b);
     return b;
-}
-
-void body_free(body *b)
-{
-    bufq_fini(&b->held);
-    tempfile_fini(&b->file);
 }
 
 static ssize_t pull(req *r, bufq *q, size_t max)

@@ -8,7 +8,6 @@ typedef struct body body;
 
 /* For a request whose message has a body. */
 body *body_new(req *r);
-void body_free(body *b);
 /* Bytes ready for the uploader, at most `max`: > 0, ERR_AGAIN (the job is woken), ERR_EOF (all given), ERR_BODY_TOO_LARGE, ERR_CLIENT_TIMEOUT, other < 0. */
 MUST_USE ssize_t body_read(req *r, bufq *q, size_t max);
 /* Takes in everything (memory, then file) before anything is read: 0 complete, ERR_AGAIN, < 0. Legal at any time before body_read gave bytes. */

@@ -96,11 +96,22 @@ static bool wants_spool(const req *r)
     return !(type && str_has_iprefix(type->value, STR("text/event-stream")));
 }
 
+static void on_fini(void *arg)
+{
+    chain *c = arg;
+    bufq_fini(&c->held);
+    if (c->has_spool) {
+        bufq_fini(&c->spool.q);
+        tempfile_fini(&c->spool.file);
+    }
+}
+
 chain *chain_new(req *r)
 {
     chain *c = pool_zalloc(&r->pool, sizeof *c);
     c->r = r;
     bufq_init(&c->held);
+    pool_on_fini(&r->pool, on_fini, c);
     c->head = r->proto->body_sink(r);
     if (wants_spool(r)) {
         c->has_spool = true;
@@ -116,15 +127,6 @@ chain *chain_new(req *r)
         c->plain = false;
     }
     return c;
-}
-
-void chain_free(chain *c)
-{
-    bufq_fini(&c->held);
-    if (c->has_spool) {
-        bufq_fini(&c->spool.q);
-        tempfile_fini(&c->spool.file);
-    }
 }
 
 int chain_push(chain *c, bufq *q, unsigned flags)

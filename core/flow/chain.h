@@ -9,7 +9,6 @@ typedef struct chain chain;
 
 /* Built once the head has been sent; what is in it depends on the route, its hooks and the response. */
 chain *chain_new(req *r);
-void chain_free(chain *c);
 /* Pushes into the first sink; takes everything of q. 0, ERR_AGAIN (held here; wait for a wake, then chain_drain), < 0. */
 MUST_USE int chain_push(chain *c, bufq *q, unsigned flags);
 /* After a wake: moves on what sinks hold. 0: nothing is held back; ERR_AGAIN; < 0. */

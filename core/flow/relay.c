@@ -51,6 +51,12 @@ static ssize_t move(req *r, stream *up, stream *to)
     return n;
 }
 
+static void on_fini(void *arg)
+{
+    req *r = arg;
+    splice_pipe_put(r->l, r->relay);
+}
+
 int relay_run(req *r)
 {
     fetch *f = &r->fetch;
@@ -67,6 +73,7 @@ int relay_run(req *r)
         if (!r->relay) {
             return RELAY_OFF;
         }
+        pool_on_fini(&r->pool, on_fini, r);
     }
     for (int turn = 0; turn < RELAY_TURNS; turn++) {
         ssize_t n = move(r, up, to);
@@ -101,12 +108,4 @@ int relay_salvage(req *r, bufq *q)
         bufq_push(q, (slice){.p = m->data, .n = (size_t)n, .mem = m});
     }
     return 0;
-}
-
-void relay_end(req *r)
-{
-    if (r->relay) {
-        splice_pipe_put(r->l, r->relay);
-        r->relay = NULL;
-    }
 }

@@ -21,6 +21,5 @@ MUST_USE int relay_run(req *r);
 bool relay_holds(const req *r);
 /* Moves them into q. 0 or ERR_IO. */
 MUST_USE int relay_salvage(req *r, bufq *q);
-void relay_end(req *r);
 
 #endif

@@ -8,11 +8,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "flow/body.h"
-#include "flow/chain.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
-#include "flow/relay.h"
 #include "flow/steps.h"
 #include "flow/var.h"
 
@@ -174,13 +171,6 @@ void req_free(req *r)
     if (r->group) {
         group_wait_cancel(r->group, &r->job);
     }
-    if (r->body) {
-        body_free(r->body);
-    }
-    if (r->chain) {
-        chain_free(r->chain);
-    }
-    relay_end(r);
     timer_clear(&r->timer); /* may stay linked: the next request finds it there, and setting it is one store */
     timer_clear(&r->total);
     job_cancel(&r->job);

@@ -25,12 +25,12 @@ int step_access(req *r);
 /* step_content.c */
 int step_content(req *r);
 int step_lookup(req *r);
-/* step_proxy.c */
+/* step_pick.c, step_lease.c, step_send.c, step_await.c */
 int step_pick(req *r);
 int step_lease(req *r);
 int step_send(req *r);
 int step_await(req *r);
-/* step_reply.c */
+/* step_reply.c, step_stream.c, step_finish.c */
 int step_reply(req *r);
 int step_stream(req *r);
 int step_finish(req *r);

@@ -9,7 +9,5 @@ int64_t upload_length(const req *r);
 /* 0: everything is written; ERR_AGAIN (r->upload_on_client tells on whom it waits); ERR_UPSTREAM_CLOSED: the upstream takes no more; other < 0: the client's
  * error. */
 MUST_USE int upload_run(req *r);
-/* Ends the current attempt's accounting (step_proxy.c). */
-void attempt_end(req *r, int err, bool failed);
 
 #endif

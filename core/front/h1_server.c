@@ -1,10 +1,10 @@
 /* h1_server.c — HTTP/1 with a client: heads in, bodies in both directions, keepalive, pipelining, 100-continue.
  *
- * One request at a time; what is pipelined behind it stays in the in-buffer until it is over. The request pulls its body with h1_read_body and pushes the
+ * One request at a time; what is pipelined behind it stays in the in-buffer until it is over. The request pulls its body (h1_body.c) and pushes the
  * response into the sink; everything queued leaves in one send when the request waits or ends. */
 #include "conf/conf.h"
 #include "flow/plan.h"
-#include "front/conn.h"
+#include "front/h1_body.h"
 
 #include "base/err.h"
 #include "flow/steps.h"
@@ -18,12 +18,11 @@
 enum {
     OUT_MAX = 64 * 1024,          /* queued response bytes: more is AGAIN */
     COPY_MAX = 4096,              /* smaller pieces are copied behind the head: one flat send */
-    FILL_MAX = 256 * 1024,        /* unread request bytes */
+    PIECE_MAX = 256 * 1024,       /* of a response, queued at once */
     WATCH_MAX = 64 * 1024,        /* pipelined bytes read while a request is under way */
     DISCARD_MAX = 256 * 1024,     /* unwanted request body that is read away to keep the connection */
     DISCARD_MS = 5000,
     SEND_MS = 60000,              /* where no route says it */
-    TRAILER_MAX = 8192,
 };
 
 static const struct proto_ops h1_ops;
@@ -130,17 +129,6 @@ static void fill_client(conn *c, req *r)
     }
 }
 
-static void start_body(conn *c, const msg *m)
-{
-    c->body = m->body;
-    c->left = m->body == MSG_BODY_LENGTH ? m->length : 0;
-    c->body_state = m->body == MSG_BODY_NONE || (m->body == MSG_BODY_LENGTH && m->length == 0) ? 2 : 0;
-    c->sent_continue = false;
-    if (m->body == MSG_BODY_CHUNKED) {
-        h1_chunk_init(&c->chunk);
-    }
-}
-
 static void begin(conn *c, req *r)
 {
     c->r = r;
@@ -188,7 +176,7 @@ static int try_head(conn *c)
         return 1;
     }
     r->received = (uint64_t)n;
-    start_body(c, &r->in);
+    h1_body_start(c, &r->in);
     stream_consume(&c->s, (size_t)n);
     begin(c, r);
     req_start(r);
@@ -224,157 +212,28 @@ static void run_head(conn *c)
     }
 }
 
-/* -- request bodies */
-
-static int send_continue(conn *c, const req *r)
-{
-    if (!r->in.expect_continue || c->sent_continue || r->head_sent) {
-        return 0;
-    }
-    c->sent_continue = true;
-    return stream_send(&c->s, STR("HTTP/1.1 100 Continue\r\n\r\n"));
-}
-
-static ssize_t fill(conn *c)
-{
-    ssize_t n = stream_fill(&c->s, FILL_MAX);
-    return n < 0 && n != ERR_AGAIN ? ERR_CLIENT_GONE : n;
-}
-
-static ssize_t read_length(conn *c, bufq *q, size_t max)
-{
-    if (!stream_in(&c->s).n) {
-        ssize_t got = fill(c);
-        if (got < 0) {
-            return got;
-        }
-    }
-    size_t n = stream_in(&c->s).n;
-    n = n < max ? n : max;
-    n = (int64_t)n < c->left ? n : (size_t)c->left;
-    stream_take(&c->s, q, n);
-    c->left -= (int64_t)n;
-    if (c->left == 0) {
-        c->body_state = 2;
-    }
-    return (ssize_t)n;
-}
-
-static ssize_t read_trailers(conn *c, headers *into)
-{
-    const h1_limits lim = {.head = TRAILER_MAX, .fields = 100};
-    for (;;) {
-        int n = stream_in(&c->s).n ? h1_parse_trailers(stream_in(&c->s), &lim, into) : ERR_AGAIN;
-        if (n > 0) {
-            headers_pin(into);
-            stream_consume(&c->s, (size_t)n);
-            c->body_state = 2;
-            return ERR_EOF;
-        }
-        if (n != ERR_AGAIN) {
-            return n;
-        }
-        ssize_t got = fill(c);
-        if (got < 0) {
-            return got;
-        }
-    }
-}
-
-/* Bytes moved; 0: the in-buffer has no complete piece. */
-static ssize_t decode(conn *c, bufq *q, size_t max)
-{
-    size_t moved = 0;
-    while (stream_in(&c->s).n && moved < max && c->body_state == 0) {
-        str data;
-        size_t used;
-        int rc = h1_chunk_decode(&c->chunk, stream_in(&c->s), &data, &used);
-        if (rc < 0) {
-            return rc;
-        }
-        if (data.n > H1_CHUNK_SMALL) {
-            bufq_push_mem(q, c->s.in_mem, data.p, data.n);
-        } else {
-            bufq_push_copy(q, data); /* a slice for each would cost more than its bytes */
-        }
-        moved += data.n;
-        stream_consume(&c->s, used);
-        c->body_state = rc == 1 ? 1 : 0;
-        if (rc == 0 && !used) {
-            break;
-        }
-    }
-    return (ssize_t)moved;
-}
-
-static ssize_t read_chunked(conn *c, req *r, bufq *q, size_t max)
-{
-    for (;;) {
-        if (c->body_state == 1) {
-            if (!r->trailers.pool) {
-                headers_init(&r->trailers, &r->pool);
-            }
-            return read_trailers(c, &r->trailers);
-        }
-        ssize_t n = decode(c, q, max);
-        if (n != 0) {
-            return n;
-        }
-        if (c->body_state == 0) {
-            n = fill(c);
-            if (n < 0) {
-                return n;
-            }
-        }
-    }
-}
-
-static ssize_t h1_read_body(req *r, bufq *q, size_t max)
-{
-    conn *c = r->conn;
-    if (c->body_state == 2) {
-        return ERR_EOF;
-    }
-    if (!stream_in(&c->s).n && send_continue(c, r) < 0) {
-        return ERR_CLIENT_GONE;
-    }
-    if (UNLIKELY(r->head_sent)) {
-        stream_expect_end(&c->s); /* a reset behind the body would show in the answer, but that may be out already */
-    }
-    ssize_t n = c->body == MSG_BODY_CHUNKED ? read_chunked(c, r, q, max) : read_length(c, q, max);
-    if (n < 0 && n != ERR_AGAIN && n != ERR_EOF) {
-        r->close = true; /* where the next request begins is not known any more */
-    }
-    return n;
-}
+/* -- unwanted request bodies */
 
 /* The rest of a body nobody wanted. */
 static void run_discard(conn *c)
 {
-    headers sink_fields;
+    headers dropped;
     pool p;
     pool_init(&p, 1024);
-    headers_init(&sink_fields, &p);
-    while (c->body_state != 2) {
-        bufq q;
-        bufq_init(&q);
-        ssize_t n = c->body_state == 1 ? read_trailers(c, &sink_fields) : c->body == MSG_BODY_CHUNKED ? decode(c, &q, FILL_MAX) : read_length(c, &q, FILL_MAX);
-        bufq_fini(&q);
-        if (n == 0 && c->body_state == 0) {
-            n = fill(c);
-        }
-        if (n == ERR_AGAIN) {
-            pool_fini(&p);
-            return;
-        }
-        if ((n < 0 && n != ERR_EOF) || (n > 0 && (c->discarded += n) > DISCARD_MAX)) {
-            pool_fini(&p);
-            close_soon(c);
-            return;
+    headers_init(&dropped, &p);
+    ssize_t n = 0;
+    while (c->body_state != 2 && n >= 0) {
+        n = h1_body_skip(c, &dropped);
+        if (n > 0 && (c->discarded += (uint32_t)n) > DISCARD_MAX) {
+            n = ERR_LIMIT;
         }
     }
     pool_fini(&p);
-    next_request(c);
+    if (c->body_state == 2) {
+        next_request(c);
+    } else if (n != ERR_AGAIN) {
+        close_soon(c);
+    }
 }
 
 /* -- responses */
@@ -568,7 +427,7 @@ static int h1_sink_push(sink *sk, bufq *q, unsigned flags)
                 return ERR_AGAIN;
             }
         }
-        size_t n = q->bytes < FILL_MAX ? q->bytes : FILL_MAX;
+        size_t n = q->bytes < PIECE_MAX ? q->bytes : PIECE_MAX;
         r->sent_body += n;
         queue_piece(c, q, n);
     }
@@ -628,7 +487,7 @@ static const struct proto_ops h1_ops = {
     .send_info = h1_send_info,
     .send_head = h1_send_head,
     .body_sink = h1_body_sink,
-    .read_body = h1_read_body,
+    .read_body = h1_body_read,
     .flush = h1_flush,
     .raw = h1_raw,
     .hijack = h1_hijack,

@@ -1,0 +1,108 @@
+/* attempt.c — see attempt.h. Whether an attempt is repeated is decided by the pure rules of back/retry.c and the group's budget. */
+#include "flow/attempt.h"
+
+#include "back/group.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "flow/body.h"
+#include "flow/plan.h"
+#include "flow/steps.h"
+#include "shm/stats.h"
+
+attempt *attempt_now(req *r)
+{
+    return &r->attempts[r->nattempts - 1];
+}
+
+void attempt_new(req *r, peer *p)
+{
+    if (r->nattempts == r->cap_attempts) {
+        int cap = r->cap_attempts ? r->cap_attempts * 2 : 2;
+        attempt *more = pool_alloc(&r->pool, sizeof *more * (size_t)cap);
+        if (r->nattempts) {
+            memcpy(more, r->attempts, sizeof *more * (size_t)r->nattempts);
+        }
+        r->attempts = more;
+        r->cap_attempts = cap;
+    }
+    stats_add(STAT_UPSTREAM_ATTEMPTS, 1);
+    stats_add(STAT_UPSTREAM_RETRIES, r->nattempts > 0);
+    r->attempts[r->nattempts++] = (attempt){.peer = p, .open = true, .start_us = clock_us()};
+}
+
+void attempt_end(req *r, int err, bool failed)
+{
+    if (!r->nattempts || !attempt_now(r)->open) {
+        return;
+    }
+    attempt *a = attempt_now(r);
+    a->open = false;
+    a->err = err;
+    a->end_us = clock_us();
+    a->bytes_in = r->fetch.bytes_in;
+    a->bytes_out = r->fetch.bytes_out;
+    stats_add(STAT_UPSTREAM_FAILURES, failed);
+    stats_add(STAT_UPSTREAM_BYTES_IN, a->bytes_in);
+    stats_add(STAT_UPSTREAM_BYTES_OUT, a->bytes_out);
+    peer_done(a->peer, failed, clock_ms());
+}
+
+enum retry_verdict attempt_judge(req *r, int err, int status)
+{
+    const fetch *f = &r->fetch;
+    struct retry_facts facts = {
+        .method = (enum method)r->in.method,
+        .err = err,
+        .status = status,
+        .connected = attempt_now(r)->connect_us != 0,
+        .sent = f->bytes_out > 0,
+        .got_bytes = f->bytes_in > 0,
+        .reused = attempt_now(r)->reused,
+        .body_replayable = !r->body || body_is_replayable(r->body),
+        .attempts = r->nattempts - r->stale_retries,
+        .stale_retries = r->stale_retries,
+    };
+    return retry_decide(r->route->c, &facts);
+}
+
+/* The attempt failed: the next row to run, or the error that the client gets. */
+int attempt_failed(req *r, int err)
+{
+    enum retry_verdict v = attempt_judge(r, err, 0);
+    bool fits = r->nattempts < REQ_MAX_ATTEMPTS && !r->total_expired;
+    attempt_end(r, err, v != RETRY_SAME && err != ERR_CLIENT_TIMEOUT);
+    fetch_end(&r->fetch);
+    r->fetching = false;
+    if (v == RETRY_NO || !fits || (v == RETRY_NEXT && !group_may_retry(r->group, clock_ms()))) {
+        return err;
+    }
+    if (v == RETRY_SAME) {
+        r->stale_retries++;
+        r->pick_fresh = true;
+    }
+    if (r->body) {
+        body_rewind(r->body);
+    }
+    req_deadline(r, 0); /* a deadline that passed was this attempt's */
+    return STEP_JUMP | STEP_PICK;
+}
+
+bool attempt_status_fails(req *r, int status)
+{
+    if (!retry_status_listed(&r->route->c->retry_status, status)) {
+        return false;
+    }
+    bool again = attempt_judge(r, 0, status) == RETRY_NEXT && r->nattempts < REQ_MAX_ATTEMPTS &&
+                 group_may_retry(r->group, clock_ms());
+    attempt_end(r, 0, true);
+    if (!again) {
+        return false;
+    }
+    r->fetch.want_close = true;
+    fetch_end(&r->fetch);
+    r->fetching = false;
+    if (r->body) {
+        body_rewind(r->body);
+    }
+    return true;
+}

@@ -1,0 +1,84 @@
+/* step_await.c — the head of the response comes back while the body still goes up; interim responses are passed on. */
+#include "back/client.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "flow/attempt.h"
+#include "flow/forward.h"
+#include "flow/plan.h"
+#include "flow/steps.h"
+#include "flow/upload.h"
+#include "net/stream.h"
+#include "shm/stats.h"
+
+static int wait_for_head(req *r)
+{
+    const struct conf_route *c = r->route->c;
+    fetch *f = &r->fetch;
+    bool uploading = !f->upload_done || stream_queued(fetch_stream(f)) > 0;
+    if (!uploading) {
+        return req_wait_here(r, REQ_WAIT_HEAD, c->read_timeout, f->interim);
+    }
+    return r->upload_on_client ? req_wait_here(r, REQ_WAIT_CLIENT_BODY, c->body_timeout, r->received)
+                               : req_wait_here(r, REQ_WAIT_SEND, c->send_timeout, fetch_stream(f)->bytes_out);
+}
+
+/* 100 is ours to send; other interim responses are passed on, 101 ends the exchange of messages. */
+static int pass_interim(req *r)
+{
+    const msg *m = &r->fetch.res;
+    if (m->status == 100 || r->in.version < HTTP_1_1) {
+        return 0;
+    }
+    return r->proto->send_info(r, m);
+}
+
+static int accept_head(req *r)
+{
+    fetch *f = &r->fetch;
+    attempt *a = attempt_now(r);
+    a->status = f->res.status;
+    a->head_us = clock_us();
+    stats_duration(STAT_HIST_UPSTREAM_TIME, a->head_us - a->start_us);
+    if (f->tunnel && !(forward_upgrades(r) && headers_lists(&f->res.h, TOKEN_UPGRADE, STR("websocket")))) {
+        return attempt_failed(r, ERR_UPSTREAM_PROTOCOL);
+    }
+    if (attempt_status_fails(r, f->res.status)) {
+        return STEP_JUMP | STEP_PICK;
+    }
+    req_deadline(r, 0);
+    return STEP_NEXT;
+}
+
+int step_await(req *r)
+{
+    fetch *f = &r->fetch;
+    if (r->timed_out) {
+        bool client = r->armed_for == REQ_WAIT_CLIENT_BODY && !r->total_expired;
+        return client ? ERR_CLIENT_TIMEOUT : attempt_failed(r, ERR_TIMEOUT);
+    }
+    bool uploaded = f->upload_done && bufq_is_empty(&f->upload) && stream_queued(fetch_stream(f)) == 0;
+    int up = LIKELY(uploaded) ? 0 : upload_run(r);
+    if (up < 0 && up != ERR_AGAIN && up != ERR_UPSTREAM_CLOSED) {
+        return up; /* the client's fault: too large, too slow, gone */
+    }
+    for (;;) {
+        int rc = f->ops->read_head(f);
+        if (rc == 0) {
+            return accept_head(r);
+        }
+        if (rc == 1) {
+            rc = pass_interim(r);
+            if (rc < 0) {
+                return ERR_CLIENT_GONE;
+            }
+            continue;
+        }
+        if (rc != ERR_AGAIN) {
+            return attempt_failed(r, rc);
+        }
+        if (up == ERR_UPSTREAM_CLOSED) {
+            return attempt_failed(r, up); /* the write side broke and no early response came */
+        }
+        return wait_for_head(r);
+    }
+}

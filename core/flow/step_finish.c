@@ -1,0 +1,55 @@
+/* step_finish.c — the end of a request: its connections go their ways, hooks and logs hear of it. */
+#include "base/clock.h"
+#include "base/err.h"
+#include "flow/access_log.h"
+#include "flow/attempt.h"
+#include "flow/hook.h"
+#include "flow/plan.h"
+#include "flow/steps.h"
+#include "flow/var.h"
+#include "shm/stats.h"
+
+int step_finish(req *r)
+{
+    req_deadline(r, 0);
+    timer_clear(&r->total);
+    if (r->fetching) {
+        if (!r->fetch.body_done || !r->fetch.upload_done) {
+            r->fetch.want_close = true;
+        }
+        attempt_end(r, r->err, false);
+        fetch_end(&r->fetch);
+        r->fetching = false;
+    }
+    if (flow_hooks && r->script && r->client_gone) {
+        flow_hooks->release(r);
+    }
+    r->end_us = clock_us();
+    if (r->proto) {
+        var_leave_connection(r);
+        const struct proto_ops *proto = r->proto;
+        proto->done(r);
+        r->proto = NULL;
+        r->conn = NULL;
+    }
+    return STEP_NEXT;
+}
+
+int step_log(req *r)
+{
+    if (r->route && (r->route->hooks & (1u << PHASE_LOG)) && flow_hooks && !r->log_hook_done) {
+        int rc = flow_hooks->run(r, PHASE_LOG);
+        if (rc == ERR_AGAIN) {
+            r->wait = REQ_WAIT_SCRIPT;
+            return STEP_WAIT_HERE;
+        }
+        r->log_hook_done = true;
+    }
+    if (r->route && r->route->log) {
+        access_log_write(r->route->log, r);
+    }
+    stats_add(STAT_BYTES_IN, r->received);
+    stats_add(STAT_BYTES_OUT, r->sent_head + r->sent_body);
+    stats_duration(STAT_HIST_REQUEST_TIME, r->end_us - r->start_us);
+    return STEP_DETACHED;
+}

@@ -1,0 +1,54 @@
+/* step_lease.c — a connection to the chosen peer: from its pool, or connected and handshaken anew. */
+#include "back/group.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "flow/attempt.h"
+#include "flow/forward.h"
+#include "flow/plan.h"
+#include "flow/steps.h"
+#include "flow/tmpl.h"
+#include "shm/stats.h"
+
+static str tls_name(req *r)
+{
+    if (!r->group->tls) {
+        return STR_EMPTY;
+    }
+    if (r->route->tls_name) {
+        return tmpl_eval(r->route->tls_name, r);
+    }
+    return r->host.n ? r->host : r->group->name;
+}
+
+static int start_lease(req *r)
+{
+    struct lease_args a = {
+        .fresh = r->pick_fresh,
+        .pooled = r->route->c->upstream_keepalive && !forward_upgrades(r),
+        .tls_name = tls_name(r),
+        .user = &r->job,
+    };
+    r->pick_fresh = false;
+    r->lease_started = true;
+    r->fetching = r->fetched = true;
+    fetch_init(&r->fetch, &r->pool, r->l, &r->job);
+    r->fetch.method = (enum method)r->in.method;
+    r->fetch.head_max = (uint32_t)r->route->c->buffer_head;
+    return lease_start(&r->fetch.lease, r->l, attempt_now(r)->peer, &a);
+}
+
+int step_lease(req *r)
+{
+    int rc = r->timed_out ? ERR_TIMEOUT : r->lease_started ? lease_wait(&r->fetch.lease) : start_lease(r);
+    if (rc == ERR_AGAIN) {
+        return req_wait_here(r, REQ_WAIT_CONNECT, r->route->c->connect_timeout, 0);
+    }
+    if (rc < 0) {
+        return attempt_failed(r, rc);
+    }
+    attempt *a = attempt_now(r);
+    a->reused = r->fetch.lease.reused;
+    stats_add(a->reused ? STAT_UPSTREAM_REUSED : STAT_UPSTREAM_CONNECTS, 1);
+    a->connect_us = clock_us();
+    return STEP_NEXT;
+}

@@ -1,0 +1,89 @@
+/* step_pick.c — chooses a peer: the body is held first where it must be, the balance hook may have a say. */
+#include "back/group.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "flow/attempt.h"
+#include "flow/body.h"
+#include "flow/hook.h"
+#include "flow/plan.h"
+#include "flow/steps.h"
+#include "flow/tmpl.h"
+
+static peer *pick_peer(req *r)
+{
+    peer *tried[REQ_MAX_ATTEMPTS];
+    int ntried = 0;
+    if (r->pick_fresh && r->nattempts) {
+        return group_pick_named(r->group, str_of(attempt_now(r)->peer->text, attempt_now(r)->peer->text_n), clock_ms());
+    }
+    for (int i = 0; i < r->nattempts; i++) {
+        tried[ntried++] = r->attempts[i].peer;
+    }
+    if (r->pinned_peer.n) {
+        str pinned = r->pinned_peer;
+        r->pinned_peer = STR_EMPTY;
+        return group_pick_named(r->group, pinned, clock_ms());
+    }
+    struct pick_args a = {.tried = tried, .ntried = ntried, .now_ms = clock_ms()};
+    if (r->route->hash_key) {
+        a.has_hash = true;
+        a.hash = hash_keyed(tmpl_eval(r->route->hash_key, r), 0, 0);
+    }
+    return group_pick(r->group, &a);
+}
+
+/* The upstream is asked once the whole body is here: when the route says so, or when its length must be known (HTTP/1.0). */
+static bool must_hold_body(const req *r)
+{
+    const struct conf_route *c = r->route->c;
+    return r->body && (c->buffer_request || (c->upstream_http == 0 && r->in.body == MSG_BODY_CHUNKED));
+}
+
+static int hold_body(req *r)
+{
+    int rc = r->timed_out ? ERR_CLIENT_TIMEOUT : body_hold(r);
+    if (rc == ERR_AGAIN) {
+        return req_wait_here(r, REQ_WAIT_CLIENT_BODY, r->route->c->body_timeout, r->received);
+    }
+    req_deadline(r, 0);
+    return rc;
+}
+
+static int run_balance_hook(req *r)
+{
+    int rc = flow_hooks->run(r, PHASE_BALANCE);
+    if (rc == ERR_AGAIN) {
+        r->wait = REQ_WAIT_SCRIPT;
+        return STEP_WAIT_HERE;
+    }
+    return rc == HOOK_ANSWER ? STEP_JUMP | STEP_REPLY : rc < 0 ? rc : STEP_NEXT;
+}
+
+int step_pick(req *r)
+{
+    int rc = must_hold_body(r) ? hold_body(r) : 0;
+    if (rc != 0) {
+        return rc;
+    }
+    if ((r->route->hooks & (1u << PHASE_BALANCE)) && (rc = run_balance_hook(r)) != STEP_NEXT) {
+        return rc;
+    }
+    if (r->timed_out) {
+        return ERR_TIMEOUT;
+    }
+    if (!r->nattempts) {
+        group_count_request(r->group, clock_ms());
+    }
+    peer *p = pick_peer(r);
+    if (UNLIKELY(!p)) {
+        if (r->group->unresolved && group_wait_resolved(r->group, &r->job)) {
+            return req_wait_here(r, REQ_WAIT_RESOLVE, r->route->c->connect_timeout, 0);
+        }
+        return r->nattempts && attempt_now(r)->err < 0 ? attempt_now(r)->err : ERR_NO_PEER;
+    }
+    req_deadline(r, 0);
+    attempt_new(r, p);
+    r->lease_started = false;
+    return STEP_NEXT;
+}
