@@ -293,9 +293,9 @@ static void master_up(master *m)
     m->state = MASTER_RUNNING;
     timer_stop(&m->end);
     m->admin = admin_open(m);
+    master_follow_files(m); /* before anybody is told that we are up: a change from then on must be seen */
     master_log_ports(m, false);
     ports_keep(&m->ports, m->sum.addresses.v, (int)m->sum.addresses.n, true);
-    master_follow_files(m);
     timer_set(m->l, &m->tickets, MASTER_TICKETS_MS);
     log_notice("generation %llu, %u workers, ready in %lld ms", (unsigned long long)m->generation,
                crew_count_state(&m->crew, CREW_RUNNING), (long long)(clock_ms() - m->started_ms));
