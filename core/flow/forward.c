@@ -35,7 +35,7 @@ static void mask_request(const req *r, uint64_t m[2])
         mask_set(m, TOKEN_X_FORWARDED_FOR);
         mask_set(m, TOKEN_X_FORWARDED_PROTO);
         mask_set(m, TOKEN_X_FORWARDED_HOST);
-        if (!realip_peer_is_trusted(r)) { /* without trust, and from those it does not name */
+        if (!r->site->ntrust || !realip_peer_is_trusted(r)) { /* without trust, and from those it does not name */
             mask_set(m, TOKEN_FORWARDED);
             mask_set(m, TOKEN_X_FORWARDED_PORT);
         }

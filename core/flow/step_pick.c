@@ -10,27 +10,37 @@
 #include "flow/steps.h"
 #include "flow/tmpl.h"
 
-static peer *pick_peer(req *r)
+static peer *pick_among(req *r, peer *const *tried, int ntried)
 {
-    peer *tried[REQ_MAX_ATTEMPTS];
-    int ntried = 0;
-    if (r->pick_fresh && r->nattempts) {
-        return group_pick_named(r->group, str_of(attempt_now(r)->peer->text, attempt_now(r)->peer->text_n), clock_ms());
-    }
-    for (int i = 0; i < r->nattempts; i++) {
-        tried[ntried++] = r->attempts[i].peer;
-    }
-    if (r->pinned_peer.n) {
-        str pinned = r->pinned_peer;
-        r->pinned_peer = STR_EMPTY;
-        return group_pick_named(r->group, pinned, clock_ms());
-    }
     struct pick_args a = {.tried = tried, .ntried = ntried, .now_ms = clock_ms()};
     if (r->route->hash_key) {
         a.has_hash = true;
         a.hash = hash_keyed(tmpl_eval(r->route->hash_key, r), 0, 0);
     }
     return group_pick(r->group, &a);
+}
+
+static COLD peer *pick_again(req *r)
+{
+    peer *tried[REQ_MAX_ATTEMPTS];
+    if (r->pick_fresh) {
+        const peer *same = attempt_now(r)->peer;
+        return group_pick_named(r->group, str_of(same->text, same->text_n), clock_ms());
+    }
+    for (int i = 0; i < r->nattempts; i++) {
+        tried[i] = r->attempts[i].peer;
+    }
+    return pick_among(r, tried, r->nattempts);
+}
+
+static peer *pick_peer(req *r)
+{
+    if (UNLIKELY(r->pinned_peer.n && !r->pick_fresh)) {
+        str pinned = r->pinned_peer;
+        r->pinned_peer = STR_EMPTY;
+        return group_pick_named(r->group, pinned, clock_ms());
+    }
+    return LIKELY(!r->nattempts) ? pick_among(r, NULL, 0) : pick_again(r);
 }
 
 /* The upstream is asked once the whole body is here: when the route says so, or when its length must be known (HTTP/1.0). */

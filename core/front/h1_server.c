@@ -191,14 +191,13 @@ static void run_head(conn *c)
     }
     for (;;) {
         if (stream_in(&c->s).n) {
-            if (c->idle || !c->requests) {
-                if (c->idle) {
-                    timer_set(c->f->l, &c->timer, conn_listen(c)->c->header_timeout);
-                }
-                conn_set_idle(c, false);
-            }
+            bool was_idle = c->idle;
+            conn_set_idle(c, false);
             if (try_head(c)) {
-                return;
+                return; /* usually the head comes in one piece: its deadline was never needed */
+            }
+            if (was_idle) {
+                timer_set(c->f->l, &c->timer, conn_listen(c)->c->header_timeout);
             }
         }
         ssize_t n = stream_fill(&c->s, (size_t)conn_listen(c)->c->head_size + 65536);

@@ -450,8 +450,22 @@ static int take_version_and_status(const head *hd, const char **at, msg *m)
     return rc;
 }
 
+/* What nearly every response begins with. */
+static inline bool is_usual_status_line(const head *hd, const char *p)
+{
+    return hd->end - p >= 17 && memcmp(p, "HTTP/1.1 200 OK\r\n", 17) == 0;
+}
+
 static int take_status_line(const head *hd, const char **at, msg *m)
 {
+    if (LIKELY(is_usual_status_line(hd, *at))) {
+        m->version = HTTP_1_1;
+        m->minor = 1;
+        m->status = 200;
+        m->reason = str_of(*at + 13, 2);
+        *at += 17;
+        return 0;
+    }
     int rc = take_version_and_status(hd, at, m);
     if (rc < 0) {
         return rc == ERR_AGAIN ? ERR_AGAIN : ERR_BAD_STATUS;

@@ -11,7 +11,8 @@ static void put_version(fmt *f, int minor)
 
 void h1_write_status(fmt *f, int minor, int status, str reason)
 {
-    if (status == 200 && minor != 0 && reason.n == 0) {
+    bool usual = reason.n == 0 || (reason.n == 2 && memcmp(reason.p, "OK", 2) == 0);
+    if (LIKELY(status == 200 && minor != 0 && usual)) {
         fmt_put(f, STR("HTTP/1.1 200 OK\r\n"));
         return;
     }
