@@ -37,7 +37,7 @@ return mg.policy {
   name = "bench", doc = "The benchmark's hooks.", options = mg.schema.record {},
   new = function()
     local hooks = {}
-    ${access:+hooks.access = function(req, ctx) $access end}
+    ${access:+hooks.access = function(req) $access end}
     ${header:+hooks.header = ${header#on_header = }}
     return hooks
   end,
