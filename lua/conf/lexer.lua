@@ -44,7 +44,7 @@ end
 --- Kind and end of the token at `i`.
 local function token_at(src, i)
   local c = byte(src, i)
-  local _, e = find(src, "^[%a_][%w_]*", i)
+  local _, e = find(src, "^[%a_\128-\255][%w_\128-\255]*", i)
   if e then
     return keywords[sub(src, i, e)] and "keyword" or "name", e
   end

@@ -84,6 +84,12 @@ describe("the lexer", function()
     assert.same({ "x", "=", "1e-3", "..", "0x1F", "~=", ".5", "...", "'a\\'b'", "a", ".", "b" }, texts)
   end)
 
+  it("takes letters beyond ASCII for part of a name, as LuaJIT does", function()
+    local made, t = run('local function total\227return(t) return t end\nreturn total\227return { a = 1 }')
+    assert.same({ a = 1 }, t)
+    assert.is_nil(made.none)
+  end)
+
   it("survives what does not end", function()
     for _, src in ipairs { "x = 'abc", "x = [[abc", "--[[ abc", "{ a = {", "{ [", "f{", "}", "function" } do
       assert.is_table(positions.scan(src))
