@@ -15,15 +15,23 @@ function M.copy(name)
   return dir
 end
 
---- A port that was free a moment ago.
+--- A port that was free a moment ago, for what cannot take port 0: below the range that the kernel gives to other sockets, so that only
+--- another caller of this function could take it meanwhile.
 ---@return integer
 function M.free_port()
-  local fd = assert(socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0))
-  assert(socket.bind(fd, { family = socket.AF_INET, addr = "127.0.0.1", port = 0 }))
-  local port = socket.getsockname(fd).port
-  unistd.close(fd)
-  return port
+  for _ = 1, 100 do
+    local port = math.random(22000, 31999)
+    local fd = assert(socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0))
+    local ok = socket.bind(fd, { family = socket.AF_INET, addr = "127.0.0.1", port = port })
+    unistd.close(fd)
+    if ok then
+      return port
+    end
+  end
+  error("no free port found", 2)
 end
+
+math.randomseed(unistd.getpid())
 
 --- Where a program is.
 ---@param name string
