@@ -223,14 +223,6 @@ const char *req_wait_name(enum req_wait w)
     return w < ARRAY_LEN(names) ? names[w] : "unknown";
 }
 
-int req_add_field(req *r, str name, str value)
-{
-    if (!r->extra.pool) {
-        headers_init(&r->extra, &r->pool);
-    }
-    return headers_add(&r->extra, name, value);
-}
-
 void req_reply(req *r, int status, str text, str content_type)
 {
     if (!r->res.h.pool) {

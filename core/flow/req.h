@@ -185,8 +185,6 @@ uint32_t req_count(void);
 /* As mem_trim and mem_has_spare, for spare requests. */
 void req_trim(void);
 bool req_has_spare(void);
-/* A field of the final response, whatever that will be; views live in r->pool or are static. 0 or ERR_LIMIT. */
-MUST_USE int req_add_field(req *r, str name, str value);
 /* An answer made here: status, text (borrowed: must live in r->pool or static), content type (empty: text/plain). Fields already in r->res.h are kept. */
 void req_reply(req *r, int status, str text, str content_type);
 

@@ -1,4 +1,6 @@
 --- Diagnostics: collected while a configuration is read, sorted by place, printed with the line they speak of.
+local distance = require "moongate.distance"
+
 local M = {}
 
 local Diags = {}
@@ -142,27 +144,6 @@ function M.report(list, consequence)
   return table.concat(out, "\n")
 end
 
---- Edit distance with swaps of neighbours as one edit.
-local function distance(a, b)
-  local before, row = {}, {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local current = { [0] = i }
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      local best = math.min(row[j] + 1, current[j - 1] + 1, row[j - 1] + cost)
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        best = math.min(best, before[j - 2] + 1)
-      end
-      current[j] = best
-    end
-    before, row = row, current
-  end
-  return row[#b]
-end
-
 --- The word nearest to `word`, when one is near enough to have been meant.
 ---@param word string
 ---@param among string[]
@@ -170,7 +151,7 @@ end
 function M.nearest(word, among)
   local best, least = nil, math.max(1, math.floor(#word / 3)) + 1
   for _, candidate in ipairs(among) do
-    local d = distance(word:lower(), candidate:lower())
+    local d = distance.between(word:lower(), candidate:lower())
     if d < least then
       best, least = candidate, d
     end

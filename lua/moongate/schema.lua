@@ -9,7 +9,9 @@
 ---
 --- `type:check(value, path, context)` returns the checked value in plain units (seconds, bytes) and nil; or nil
 --- and a list of { path =, message = }. An optional value that is absent is nil and nil. This file needs
---- nothing but Lua, so that configurations can be checked anywhere.
+--- nothing but Lua and moongate.distance, so that configurations can be checked anywhere.
+local distance = require "moongate.distance"
+
 local M = {}
 
 ---@class moongate.Error
@@ -422,31 +424,10 @@ function M.either(list)
   end)
 end
 
---- Edits that make `b` of `a`; swapped neighbours count as one.
-local function distance(a, b)
-  local before, row = {}, {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local current = { [0] = i }
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      local best = math.min(row[j] + 1, current[j - 1] + 1, row[j - 1] + cost)
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        best = math.min(best, before[j - 2] + 1)
-      end
-      current[j] = best
-    end
-    before, row = row, current
-  end
-  return row[#b]
-end
-
 local function nearest(name, names)
   local best, at
   for _, other in ipairs(names) do
-    local d = distance(name, other)
+    local d = distance.between(name, other)
     if d <= math.max(1, math.floor(#other / 3)) and (not best or d < at) then
       best, at = other, d
     end
