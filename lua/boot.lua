@@ -54,8 +54,10 @@ end
 
 local function plain(diags)
   local out = {}
-  for i, d in ipairs(diags or {}) do
-    out[i] = { d.level == "error", d.file or "", d.line or 0, d.col or 0, d.message or "", conf.format(d) }
+  for _, d in ipairs(diags or {}) do
+    if d.level ~= "note" then -- `check` is where notes are read
+      out[#out + 1] = { d.level == "error", d.file or "", d.line or 0, d.col or 0, d.message or "", conf.format(d) }
+    end
   end
   return out
 end

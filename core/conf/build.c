@@ -50,7 +50,7 @@ static const struct {
 };
 #undef F
 
-enum { FIELDS_MAX = 64 };
+enum { FIELDS_MAX = 256 };
 
 static struct {
     struct conf_field v[FIELDS_MAX];

@@ -258,6 +258,9 @@ static int add_route(route_table *t, route *rt, pool *p, char *err, size_t cap)
         return add_segments(t, rt, p, err, cap);
     case CONF_MATCH_REGEX:
         return add_regex(t, rt, p, err, cap);
+    case CONF_MATCH_NAMED:
+    case CONF_MATCH_INNER:
+        return 0; /* not reached by a path */
     }
     return ERR_CONF;
 }

@@ -60,11 +60,6 @@ static void boot_on_validated(void *arg, bundle *b, str text)
 static bundle *boot_load(const command *c)
 {
     bundle *b = NULL;
-    if (c->recipe.path && str_has_suffix(str_c(c->recipe.path), STR(".conf"))) {
-        fprintf(stderr, "moongate: %s: nginx syntax is not available in this build yet\n",
-                c->shown);
-        return NULL;
-    }
     validate_now(&c->recipe, c->dump, boot_on_validated, &b);
     if (!b) {
         fprintf(stderr, "moongate: %s: configuration rejected\n", c->shown);

@@ -16,6 +16,7 @@ Diags.__index = Diags
 ---@field context? string     in which declaration: `site "a" > timeouts`
 ---@field excerpt? string     the source line
 ---@field mark? {col: integer, len: integer}
+---@field word? string        the level in nginx's words
 
 --- A new collector. `sources` maps a displayed file name to its text and is filled by the loader.
 ---@return table
@@ -48,12 +49,12 @@ end
 ---@param level "error"|"warn"|"note"
 ---@param at table|nil
 ---@param message string
----@param more? {hint?: string, context?: string, mark?: table}
+---@param more? {hint?: string, context?: string, mark?: table, word?: string}  `word`: nginx's for the level
 function Diags:add(level, at, message, more)
   at, more = at or {}, more or {}
   local d = {
     file = at.file or "?", line = at.line or 0, col = at.col or 0, level = level, message = message,
-    hint = more.hint, context = more.context,
+    hint = more.hint, context = more.context, word = more.word,
   }
   local key = table.concat({ d.file, d.line, d.col, message }, "\0")
   if self.seen[key] then
@@ -99,6 +100,9 @@ local words = { error = "error", warn = "warning", note = "note" }
 function M.format(d)
   local where = d.line > 0 and ("%s:%d:%d"):format(d.file, d.line, math.max(d.col, 1)) or d.file
   local out = { ("%s: %s: %s"):format(where, words[d.level], d.message) }
+  if d.word then -- as nginx says it, so that what looks for its words finds them
+    out[1] = ("%s: [%s] %s"):format(where, d.word, d.message) .. (d.line > 0 and (" in %s:%d"):format(d.file, d.line) or "")
+  end
   if d.excerpt then
     local number = tostring(d.line)
     local margin = (" "):rep(2 + #number)

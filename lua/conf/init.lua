@@ -59,10 +59,20 @@ local function default_ipv6()
   return f ~= nil
 end
 
+--- The other dialect.
+local function load_nginx(opts, path, text, reader, diags)
+  local model = require("nginx.translate").load({
+    path = path, text = text, prefix = opts.prefix, overrides = opts.overrides, reader = reader, glob = opts.glob or default_glob,
+  }, diags)
+  local ok = diags.errors == 0
+  return ok, ok and model or nil, diags:finish(), { sources = diags.sources }
+end
+
 ---@class conf.LoadOptions
 ---@field path string|nil        file; its folder is where relative paths begin
 ---@field text string|nil        text instead of the file's
 ---@field prefix string|nil      folder for relative names of the file itself
+---@field overrides string[]|nil directives of -g, for nginx syntax
 ---@field reader? fun(path: string): string|nil, string|nil
 ---@field glob? fun(pattern: string): string[]|nil, string|nil
 ---@field env? fun(name: string): string|nil
@@ -89,11 +99,10 @@ function M.load(opts)
   if opts.prefix and path:sub(1, 1) ~= "/" and opts.prefix ~= "" then
     path = opts.prefix:gsub("/*$", "/") .. path
   end
-  if path:match("%.conf$") then
-    diags:add("error", { file = path }, "nginx syntax is not available in this build", { hint = "native configurations end in .lua" })
-    return false, nil, diags:finish(), {}
-  end
   local reader, ipv6 = opts.reader or default_reader, opts.ipv6
+  if path:match("%.conf$") then
+    return load_nginx(opts, path, text, reader, diags)
+  end
   if ipv6 == nil then
     ipv6 = default_ipv6()
   end

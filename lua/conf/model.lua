@@ -73,9 +73,10 @@
 ---@field trust_header? string X-Forwarded-For, X-Real-IP, Forwarded, proxy_protocol...
 ---@field trust_recursive? boolean skip trusted addresses from the right
 ---@field fallback? integer route of this site for what no route takes; -1: 404 (index from 0)
+---@field match? "specific"|"nginx" nginx: nested routes, prefixes before regexes; names like .x, x.*, ~regex
 
 ---@class conf.model.route
----@field match? "exact"|"prefix"|"segments"|"regex" segments: has :name parts; prefix: at a segment border
+---@field match? "exact"|"prefix"|"segments"|"regex"|"named"|"inner" segments: has :name parts; named, inner: not by path
 ---@field pattern? string "/x"; a prefix without the trailing /*; a PCRE2 pattern
 ---@field border? boolean a prefix matches at a segment border only
 ---@field caseless? boolean regex: ignore case
@@ -83,6 +84,8 @@
 ---@field when? conf.model.matcher[] all must hold
 ---@field label? string file:line of the definition
 ---@field order? integer position in the file
+---@field parent? integer nginx: the route of this site that it is nested in; -1: none (index from 0)
+---@field no_regex? boolean nginx: when this prefix is the longest, its level's regexes are not asked
 ---@field action? "none"|"proxy"|"reply"
 ---@field upstream? integer  (index from 0)
 ---@field reply_status? integer

@@ -1,0 +1,45 @@
+--- Directives of http and below that belong to no topic of their own: access logs, types, what is without effect here.
+local units = require "nginx.units"
+
+local everywhere = "http server location"
+
+local function noop(args, where)
+  return { where = where or everywhere, args = args, noop = true }
+end
+
+local function stored(parse, default, args)
+  return { where = everywhere, args = args or 1, parse = parse, default = default }
+end
+
+--- types { TYPE extension...; }: { extension = type }
+local function types(d, _, c)
+  local map = {}
+  for _, line in ipairs(d.block) do
+    for _, extension in ipairs(line.args) do
+      local key = extension:lower()
+      if map[key] and map[key] ~= line.name then
+        c:warn(line, 'duplicate extension "%s", content type: "%s", previous content type: "%s"', extension, line.name, map[key])
+      end
+      map[key] = line.name
+    end
+  end
+  return map
+end
+
+return {
+  directives = {
+    types = { where = everywhere, args = 0, block = true, parse = types },
+    default_type = stored(units.string, "text/plain"),
+    access_log = { where = "http server location if limit_except", args = "1+", many = true },
+    log_format = { where = "http", args = "2+", many = true },
+    sendfile = noop(1, "http server location if"), tcp_nopush = noop(1), tcp_nodelay = noop(1), aio = noop(1), aio_write = noop(1),
+    directio = noop(1), directio_alignment = noop(1), sendfile_max_chunk = noop(1), read_ahead = noop(1), output_buffers = noop(2),
+    postpone_output = noop(1), open_file_cache = noop({ 1, 2 }), open_file_cache_valid = noop(1), open_file_cache_min_uses = noop(1),
+    open_file_cache_errors = noop(1), open_log_file_cache = noop({ 1, 4 }), log_subrequest = noop(1),
+    types_hash_max_size = noop(1), types_hash_bucket_size = noop(1), server_names_hash_max_size = noop(1, "http"),
+    server_names_hash_bucket_size = noop(1, "http"), variables_hash_max_size = noop(1, "http"),
+    variables_hash_bucket_size = noop(1, "http"), map_hash_max_size = noop(1, "http"), map_hash_bucket_size = noop(1, "http"),
+    connection_pool_size = noop(1, "http server"), request_pool_size = noop(1, "http server"),
+    client_body_temp_path = noop({ 1, 4 }), send_lowat = noop(1), log_not_found = noop(1),
+  },
+}

@@ -1,0 +1,9 @@
+--- The directive modules, in the order their emitters run: `core` first, which gives every route nginx's defaults.
+return {
+  require "nginx.directives.core",
+  require "nginx.directives.http",
+  require "nginx.directives.server",
+  require "nginx.directives.location",
+  require "nginx.directives.upstream",
+  require "nginx.directives.proxy",
+}

@@ -1,0 +1,286 @@
+--- From directives to the model. Three passes: every directive is checked against its entry and its value kept in its scope; routes
+--- and upstreams get their numbers; the emitters of the directive modules fill the model. Directives are known only to the modules
+--- in nginx/directives.
+local diag = require "conf.diag"
+local include = require "nginx.include"
+local parser = require "nginx.parser"
+local report = require "nginx.report"
+local scopes = require "nginx.scope"
+
+local M = {}
+
+local Translate = {}
+Translate.__index = Translate
+
+local function contexts(where)
+  local set = {}
+  for word in where:gmatch("%S+") do
+    set[word] = true
+  end
+  return set
+end
+
+--- All entries by name, with `where` as a set. A name may have an entry for each of several contexts (`server`, `resolver`).
+local function collect(modules)
+  local specs = {}
+  for _, module in ipairs(modules) do
+    for name, spec in pairs(module.directives) do
+      local own = {}
+      for k, v in pairs(spec) do
+        own[k] = v
+      end
+      own.where = contexts(spec.where)
+      specs[name] = specs[name] or { list = {} }
+      specs[name].default = spec.default
+      table.insert(specs[name].list, own)
+    end
+  end
+  return specs
+end
+
+--- Names as `if` is called depending on where it stands.
+local function kind_of(spec, scope)
+  return type(spec.block) == "function" and spec.block(scope) or spec.block
+end
+
+local function counts(spec, n)
+  local args = spec.args
+  if type(args) == "number" then
+    return n == args
+  elseif type(args) == "string" then
+    return n >= tonumber(args:match("%d+"))
+  end
+  return args == nil or (n >= args[1] and n <= args[2])
+end
+
+function Translate:unknown(d)
+  local names = {}
+  for name in pairs(self.specs) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local near = diag.nearest(d.name, names)
+  local hint = near and ("did you mean %s?"):format(near)
+  self.c.diags:add("error", d, ('unknown directive "%s"'):format(d.name), { word = "emerg", hint = hint })
+end
+
+--- The directive's entry for this context; nil after a report.
+function Translate:spec_of(d, scope)
+  local named = self.specs[d.name]
+  if not named then
+    return self:unknown(d)
+  end
+  for _, spec in ipairs(named.list) do
+    if spec.where[scope.kind] then
+      return spec
+    end
+  end
+  return self.c:error(d, '"%s" directive is not allowed here', d.name)
+end
+
+--- Has the directive the ending and the number of arguments it needs?
+function Translate:fits(d, spec)
+  local c = self.c
+  if not spec.block and d.block then
+    c:error(d, 'directive "%s" is not terminated by ";"', d.name)
+  elseif spec.block and not d.block then
+    c:error(d, 'directive "%s" has no opening "{"', d.name)
+  elseif not counts(spec, #d.args) then
+    c:error(d, 'invalid number of arguments in "%s" directive', d.name)
+  else
+    return true
+  end
+  return false
+end
+
+--- What parse returned as wrong: nginx says some of it with the directive's name in front.
+function Translate:wrong(d, message)
+  if message:find("^is ") or message == "invalid value" or message == "invalid number" then
+    message = ('"%s" directive %s'):format(d.name, message)
+  end
+  self.c:error(d, "%s", message)
+end
+
+function Translate:value(d, spec, scope)
+  if not spec.parse then
+    return d.args
+  end
+  local v, err = spec.parse(d, scope, self.c)
+  if v == nil and err then
+    self:wrong(d, err)
+  end
+  return v
+end
+
+function Translate:store(d, spec, scope)
+  local values = scope.values
+  if not spec.many and values[d.name] ~= nil then
+    return self.c:error(d, '"%s" directive is duplicate', d.name)
+  end
+  local v = self:value(d, spec, scope)
+  if v == nil then
+    return
+  end
+  if spec.many then
+    values[d.name] = values[d.name] or {}
+    table.insert(values[d.name], v)
+  else
+    values[d.name] = v
+  end
+  scope.nodes[d.name] = scope.nodes[d.name] or d
+end
+
+function Translate:block(d, spec, scope)
+  local kind = kind_of(spec, scope)
+  if kind == true then -- lines of its own: the entry's parse reads them
+    return self:store(d, spec, scope)
+  end
+  if spec.once and #scope:each(kind) > 0 then
+    return self.c:error(d, '"%s" directive is duplicate', d.name)
+  end
+  local child = scopes.new(kind, scope, d, self.specs)
+  if spec.open then
+    local _, err = spec.open(d, child, self.c)
+    if err then
+      self:wrong(d, err)
+    end
+  end
+  self:directives(d.block, child)
+  if spec.close then
+    spec.close(d, child, self.c)
+  end
+end
+
+function Translate:directives(nodes, scope)
+  for _, d in ipairs(nodes) do
+    local spec = self:spec_of(d, scope)
+    if spec and self:fits(d, spec) then
+      if spec.noop then
+        self.c:note(d, '"%s" has no effect here', d.name)
+      elseif spec.block then
+        self:block(d, spec, scope)
+      else
+        self:store(d, spec, scope)
+      end
+    end
+  end
+end
+
+--- Calls one emitter of every module that has it.
+function Translate:emit(name, ...)
+  for _, module in ipairs(self.modules) do
+    if module[name] then
+      module[name](...)
+    end
+  end
+end
+
+local function label(d)
+  return ("%s:%d"):format(d.file, d.line)
+end
+
+local route_kinds = { location = true, ["if"] = true, server_if = true, limit_except = true }
+
+--- Numbers the routes of a site: its own first, then as they stand in the file, each block before those inside it.
+function Translate:number_routes(scope, list)
+  list[#list + 1] = scope
+  self.c.routes[scope] = #list - 1
+  for _, child in ipairs(scope.children) do
+    if route_kinds[child.kind] then
+      self:number_routes(child, list)
+    end
+  end
+  return list
+end
+
+function Translate:number_upstreams(http)
+  local c = self.c
+  for _, scope in ipairs(http:each("upstream")) do
+    local name = scope.node.args[1]
+    local key = name:lower()
+    if c.upstreams[key] then
+      c:error(scope.node, 'duplicate upstream "%s"', name)
+    else
+      local u = { name = name, peers = {}, label = label(scope.node) }
+      table.insert(c.gateway.upstreams, u)
+      c.upstreams[key] = { index = #c.gateway.upstreams - 1, scope = scope, model = u }
+    end
+  end
+end
+
+function Translate:emit_site(server)
+  local c = self.c
+  local scopes_of = self:number_routes(server, {})
+  local site = { match = "nginx", names = {}, routes = {}, fallback = 0, label = label(server.node) }
+  table.insert(c.gateway.sites, site)
+  server.index = #c.gateway.sites - 1
+  self:emit("site", server, site, c)
+  for i, scope in ipairs(scopes_of) do
+    local parent = c.routes[scope.parent]
+    local route = {
+      match = "inner", pattern = "", order = i - 1, label = label(scope.node), parent = scope ~= server and parent or nil,
+    }
+    site.routes[i] = route
+    self:emit("route", scope, route, c)
+  end
+end
+
+function Translate:model()
+  local c, main = self.c, self.main
+  local http = main.http
+  if http then
+    self:number_upstreams(http)
+    for _, scope in ipairs(http:each("upstream")) do
+      local u = c.upstreams[scope.node.args[1]:lower()]
+      if u.scope == scope then
+        self:emit("upstream", scope, u.model, c)
+      end
+    end
+    for _, server in ipairs(http:each("server")) do
+      self:emit_site(server)
+    end
+  end
+  self:emit("gateway", main, c.gateway, c)
+  return { gateway = c.gateway, hooks = c.hooks }
+end
+
+--- Loads a configuration in nginx syntax.
+---@param opts table   { path, text?, prefix?, overrides?, reader, glob }
+---@param diags table
+---@return table|nil model
+function M.load(opts, diags)
+  local path = opts.path
+  local c = report.new({ path = path, prefix = opts.prefix, read = opts.reader, glob = opts.glob }, diags)
+  local modules = require "nginx.directives"
+  local self = setmetatable({ c = c, modules = modules, specs = collect(modules) }, Translate)
+  local parse = {
+    read = function(name)
+      return c:read(name)
+    end,
+    glob = opts.glob, folder = include.folder(path),
+    report = function(at, message)
+      c:error(at, "%s", message)
+    end,
+    source = function(file, text)
+      diags:source(file, text)
+    end,
+  }
+  self.main = scopes.new("main", nil, { name = "main", args = {}, file = path, line = 1, col = 1 }, self.specs)
+  for _, text in ipairs(opts.overrides or {}) do
+    parse.inline = true
+    self:directives(parser.parse(parse, "command line", text:find(";%s*$") and text or text .. ";"), self.main)
+    parse.inline = nil
+  end
+  local text = opts.text or c:need_file(path, { file = path })
+  if not text then
+    return nil
+  end
+  local nodes = parser.parse(parse, path, text)
+  self:directives(nodes, self.main)
+  if diags.errors > 0 then
+    return nil
+  end
+  return self:model()
+end
+
+return M

@@ -1,0 +1,59 @@
+--- nginx syntax in, model or diagnostics out. `good/NAME.conf` has its model in `good/NAME.golden`, `bad/NAME.conf` its report in
+--- `bad/NAME.golden`. MOONGATE_GOLDEN=write rewrites them; read the difference before committing it.
+local conf = require "conf"
+local fields = require "spec.conf.fields"
+
+local function slurp(path)
+  local f = io.open(path, "rb")
+  local text = f and f:read("*a")
+  if f then
+    f:close()
+  end
+  return text
+end
+
+local function files(folder)
+  local list = {}
+  local pipe = assert(io.popen(("ls spec/nginx/%s/*.conf"):format(folder)))
+  for path in pipe:lines() do
+    list[#list + 1] = path
+  end
+  pipe:close()
+  return list
+end
+
+local function compare(golden, text)
+  if os.getenv("MOONGATE_GOLDEN") == "write" then
+    local f = assert(io.open(golden, "wb"))
+    f:write(text)
+    f:close()
+  end
+  assert.equal(slurp(golden), text)
+end
+
+describe("the model of", function()
+  for _, path in ipairs(files("good")) do
+    it(path, function()
+      local ok, model, diags = conf.load { path = path }
+      local wrong = {}
+      for _, d in ipairs(diags) do
+        wrong[#wrong + 1] = d.level ~= "note" and conf.format(d) or nil
+      end
+      assert.same({}, wrong)
+      assert.is_true(ok)
+      assert.same({}, fields.problems(model.gateway))
+      compare(path:gsub("%.conf$", ".golden"), fields.dump(model.gateway))
+    end)
+  end
+end)
+
+describe("the report on", function()
+  for _, path in ipairs(files("bad")) do
+    it(path, function()
+      local ok, model, diags = conf.load { path = path }
+      assert.is_false(ok)
+      assert.is_nil(model)
+      compare(path:gsub("%.conf$", ".golden"), conf.report(diags) .. "\n")
+    end)
+  end
+end)
