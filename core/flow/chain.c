@@ -1,7 +1,8 @@
-/* chain.c — see chain.h. Order of sinks: [body hook] → [spool] → protocol. */
+/* chain.c — see chain.h. Order of sinks: [body hook] → [filters] → [spool] → [filters behind it] → protocol. */
 #include "flow/chain.h"
 
 #include "base/err.h"
+#include "flow/filter.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
 #include "flow/tempfile.h"
@@ -112,7 +113,7 @@ chain *chain_new(req *r)
     c->r = r;
     bufq_init(&c->held);
     pool_on_fini(&r->pool, on_fini, c);
-    c->head = r->proto->body_sink(r);
+    c->head = filter_sinks(r, r->proto->body_sink(r), true);
     if (wants_spool(r)) {
         c->has_spool = true;
         c->spool = (spool){.sink = {&spool_ops}, .r = r, .next = c->head};
@@ -121,7 +122,8 @@ chain *chain_new(req *r)
         c->spool.hold = r->route->c->hold_small ? (size_t)r->route->c->buffer_head : 0;
         c->head = &c->spool.sink;
     }
-    c->plain = true;
+    c->head = filter_sinks(r, c->head, false);
+    c->plain = r->filters_on == 0;
     if (r->route && (r->route->hooks & (1u << PHASE_BODY))) {
         c->head = flow_hooks->body(r, c->head);
         c->plain = false;
@@ -148,6 +150,16 @@ int chain_push(chain *c, bufq *q, unsigned flags)
     }
     c->last_taken = rc == 0 && c->last;
     return rc;
+}
+
+int chain_flush(chain *c)
+{
+    if (c->plain || c->blocked || c->last) {
+        return 0;
+    }
+    bufq none;
+    bufq_init(&none);
+    return chain_push(c, &none, SINK_FLUSH);
 }
 
 static int drain_held(chain *c)

@@ -63,6 +63,7 @@ void error_reply(req *r, int err)
     log_it(r, err, status);
     msg_init(&r->res, &r->pool);
     r->error_page = true;
+    r->allows = 0;
     r->reply_stage = 0; /* a head that was being prepared is dropped */
     req_reply(r, status, error_page(status), STR("text/html"));
     if (err == ERR_CLIENT_TIMEOUT || (r->body && !body_is_consumed(r) && status == 413)) {

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "conf/conf.h"
 #include "flow/access_log.h"
+#include "flow/filter.h"
 #include "flow/route.h"
 #include "flow/tmpl.h"
 #include "http/headers.h"
@@ -120,6 +121,7 @@ static int compile_route(struct making *m, route *rt)
     rc = rc ? rc
             : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
     m->rt = NULL;
+    rt->filters = filter_mask(rt);
     return rc;
 }
 

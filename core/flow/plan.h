@@ -37,6 +37,7 @@ struct route {
     struct access_log *log;
     uint32_t methods;        /* mask of 1 << enum method; 0: all. METHOD_OTHER names are in c->methods */
     uint32_t hooks;          /* mask of 1 << enum conf_phase */
+    uint32_t filters;        /* mask of FILTER_* (filter.h) */
     int hook_id;
     uint32_t index;          /* in the plan, for per-route metrics */
     struct route_when *when; /* matchers, compiled (route.c) */

@@ -46,6 +46,9 @@ struct proto_ops {
     void (*done)(req *r);
 };
 
+/* What may be done to a response whose representation is known to be whole (req.allows). */
+enum { REQ_ALLOWS_RANGES = 1, REQ_ALLOWS_ONE_RANGE = 2 /* its body comes once, from front to back */, REQ_ALLOWS_CONDITIONS = 4 };
+
 enum req_wait {
     REQ_WAIT_NONE, REQ_WAIT_SCRIPT, REQ_WAIT_CLIENT_BODY, REQ_WAIT_RESOLVE, REQ_WAIT_CONNECT, REQ_WAIT_SEND, REQ_WAIT_HEAD, REQ_WAIT_DATA, REQ_WAIT_CLIENT_WRITE, REQ_WAIT_TUNNEL, REQ_WAIT_FILE
 };
@@ -116,6 +119,9 @@ struct req {
     bool head_sent, res_last;
     bool close;          /* the client connection must not be used again */
     struct chain *chain; /* the response's sinks */
+    uint16_t filters;    /* masks of FILTER_*: asked for beside the route's, forbidden, taking part (filter.h) */
+    uint16_t filters_off, filters_on;
+    uint8_t allows;      /* REQ_ALLOWS_* */
     struct tunnel *tunnel;
     struct splice_pipe *relay; /* of flow/relay.c */
     /* -- upstream */

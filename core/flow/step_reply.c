@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/attempt.h"
+#include "flow/filter.h"
 #include "flow/forward.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
@@ -138,6 +139,13 @@ static int send_head(req *r)
     if (is_length_open(r)) {
         r->res.body = MSG_BODY_CHUNKED;
         r->res.length = -1;
+    }
+    r->filters_on = 0;
+    if (UNLIKELY(filter_wanted(r) != 0) && !r->fetch_tunnel) {
+        int failed = filter_heads(r);
+        if (failed < 0) {
+            return failed;
+        }
     }
     r->first_byte_us = clock_us();
     stats_response(r->res.status);

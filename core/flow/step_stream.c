@@ -166,6 +166,10 @@ static int pump(req *r)
         }
         int rc = pump_once(r);
         if (rc == ERR_AGAIN) {
+            rc = chain_flush(r->chain);
+            if (rc < 0 && rc != ERR_AGAIN) {
+                return broken(r, ERR_CLIENT_GONE);
+            }
             break;
         }
         if (rc < 0) {
@@ -181,7 +185,7 @@ static int pump(req *r)
 /* A body that is here already, with no filter in its way, needs no chain: it joins the head in the protocol's queue. STEP_NEXT: done. */
 static int whole_body_at_once(req *r)
 {
-    if (r->has_reply || (r->route->hooks & (1u << PHASE_BODY)) || !r->fetch.upload_done) {
+    if (r->has_reply || r->filters_on || (r->route->hooks & (1u << PHASE_BODY)) || !r->fetch.upload_done) {
         return STEP_WAIT_HERE;
     }
     bufq q;
