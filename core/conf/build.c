@@ -244,6 +244,28 @@ static int check_bounds(const struct bound *b, size_t n, char *err, size_t cap, 
     return 0;
 }
 
+static int check_guard(const conf *c, const struct conf_guard *g, char *err, size_t cap, const char *where)
+{
+    for (int i = 0; i < g->limits.n; i++) {
+        const struct conf_limit *l = &g->limits.v[i];
+        bool known = l->zone >= 0 && l->zone < c->g.zones.n;
+        if (!known || c->g.zones.v[l->zone].kind != l->kind || !l->key.p) {
+            snprintf(err, cap, "%s.guard: limits[%d]: no zone of that kind, or no key", where, i);
+            return ERR_CONF;
+        }
+        const struct bound bounds[] = {
+            {"guard.limits.rate", l->rate, 1, INT32_MAX},   {"guard.limits.burst", l->burst, 0, INT32_MAX},
+            {"guard.limits.delay", l->delay, -1, INT32_MAX}, {"guard.limits.most", l->most, 1, 65535},
+            {"guard.limits.status", l->status, 400, 599},
+        };
+        int rc = check_bounds(bounds, ARRAY_LEN(bounds), err, cap, where);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
 static int check_route(const conf *c, const struct conf_route *r, char *err, size_t cap, const char *where)
 {
     const struct bound bounds[] = {
@@ -262,6 +284,13 @@ static int check_route(const conf *c, const struct conf_route *r, char *err, siz
     if (r->action == CONF_ACTION_PROXY && (r->upstream < 0 || r->upstream >= c->g.upstreams.n)) {
         snprintf(err, cap, "%s: no such upstream", where);
         return ERR_CONF;
+    }
+    if (r->guard.n > 1) {
+        snprintf(err, cap, "%s.guard: one at most", where);
+        return ERR_CONF;
+    }
+    if (r->guard.n && (rc = check_guard(c, &r->guard.v[0], err, cap, where)) < 0) {
+        return rc;
     }
     if (r->access_log >= c->g.logs.n) {
         snprintf(err, cap, "%s: no such log", where);

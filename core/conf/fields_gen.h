@@ -14,6 +14,11 @@
 #define CONF_PICK_peer(...)
 #define CONF_PICK_dict(...)
 #define CONF_PICK_log(...)
+#define CONF_PICK_zone(...)
+#define CONF_PICK_limit(...)
+#define CONF_PICK_rule(...)
+#define CONF_PICK_assign(...)
+#define CONF_PICK_guard(...)
 #define CONF_TAKE(TYPE, name, arg) CONF_C_##TYPE(name, arg)
 #define F(kind, TYPE, name, arg, def, doc) CONF_PICK_##kind(TYPE, name, arg)
 
@@ -97,6 +102,46 @@ struct conf_log {
 #define CONF_PICK_log(...)
 };
 
+struct conf_zone {
+#undef CONF_PICK_zone
+#define CONF_PICK_zone(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_zone
+#define CONF_PICK_zone(...)
+};
+
+struct conf_limit {
+#undef CONF_PICK_limit
+#define CONF_PICK_limit(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_limit
+#define CONF_PICK_limit(...)
+};
+
+struct conf_rule {
+#undef CONF_PICK_rule
+#define CONF_PICK_rule(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_rule
+#define CONF_PICK_rule(...)
+};
+
+struct conf_assign {
+#undef CONF_PICK_assign
+#define CONF_PICK_assign(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_assign
+#define CONF_PICK_assign(...)
+};
+
+struct conf_guard {
+#undef CONF_PICK_guard
+#define CONF_PICK_guard(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_guard
+#define CONF_PICK_guard(...)
+};
+
 struct conf_gateway {
 #undef CONF_PICK_gateway
 #define CONF_PICK_gateway(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -118,5 +163,10 @@ struct conf_gateway {
 #undef CONF_PICK_peer
 #undef CONF_PICK_dict
 #undef CONF_PICK_log
+#undef CONF_PICK_zone
+#undef CONF_PICK_limit
+#undef CONF_PICK_rule
+#undef CONF_PICK_assign
+#undef CONF_PICK_guard
 
 #endif

@@ -4,13 +4,16 @@
 #include "back/group.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "conf/conf.h"
 #include "flow/body.h"
+#include "flow/plan.h"
 #include "flow/steps.h"
 #include "http/status.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
-enum { PAGE_MAX = 512 };
+enum { PAGE_MAX = 512, TEXT_MAX = 512, TARGET_SHOWN = 512 };
 
 /* Filled on first use per status; a page is static from then on. */
 static struct {
@@ -57,15 +60,37 @@ static void log_it(const req *r, int err, int status)
     }
 }
 
-void error_reply(req *r, int err)
+void req_log(const req *r, enum log_level level, const char *format, ...)
 {
-    int status = status_of(r, err);
-    log_it(r, err, status);
+    if (log_level_now() > level) {
+        return;
+    }
+    char what[TEXT_MAX], ip[ADDR_TEXT_MAX];
+    ip[addr_print_ip(&r->client.addr, ip, sizeof ip - 1)] = '\0';
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    str server = r->site && r->site->c->names.n ? r->site->c->names.v[0] : STR_EMPTY;
+    int n = (int)(r->in.target.n < TARGET_SHOWN ? r->in.target.n : TARGET_SHOWN);
+    log_write(level, "%s, client: %s, server: %.*s, request: \"%.*s %.*s\", host: \"%.*s\"", what, ip, STR_ARG(server), STR_ARG(r->in.method_name), n,
+              r->in.target.n ? r->in.target.p : "", STR_ARG(r->host_field));
+}
+
+void error_answer(req *r, int status)
+{
     msg_init(&r->res, &r->pool);
     r->error_page = true;
     r->allows = 0;
     r->reply_stage = 0; /* a head that was being prepared is dropped */
     req_reply(r, status, error_page(status), STR("text/html"));
+}
+
+void error_reply(req *r, int err)
+{
+    int status = status_of(r, err);
+    log_it(r, err, status);
+    error_answer(r, status);
     if (err == ERR_CLIENT_TIMEOUT || (r->body && !body_is_consumed(r) && status == 413)) {
         r->close = true;
     }

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "flow/access_log.h"
 #include "flow/filter.h"
+#include "flow/guard.h"
 #include "flow/route.h"
 #include "flow/tmpl.h"
 #include "http/headers.h"
@@ -122,6 +123,10 @@ static int compile_route(struct making *m, route *rt)
             : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
     m->rt = NULL;
     rt->filters = filter_mask(rt);
+    if (rc == 0 && c->guard.n) {
+        struct guard_args a = {&c->guard.v[0], rt, m->p->zones, &m->p->pool, m->err, m->cap};
+        rc = guard_compile(&a, &rt->guard);
+    }
     return rc;
 }
 
@@ -349,6 +354,10 @@ static int compile_all(struct making *m)
     p->listens =
         pool_zalloc(&p->pool, sizeof *p->listens * (size_t)(g->listens.n ? g->listens.n : 1));
     p->logs = pool_zalloc(&p->pool, sizeof *p->logs * (size_t)(g->logs.n ? g->logs.n : 1));
+    p->zones = pool_zalloc(&p->pool, sizeof *p->zones * (size_t)(g->zones.n ? g->zones.n : 1));
+    for (int i = 0; i < g->zones.n; i++) {
+        p->zones[i].c = &g->zones.v[i];
+    }
     int rc = compile_upstreams(m);
     for (int i = 0; rc == 0 && i < g->sites.n; i++) {
         rc = compile_site(m, &g->sites.v[i], &p->sites[i]);
@@ -433,13 +442,26 @@ static int open_logs(plan *p, loop *l, char *err, size_t errcap)
     return 0;
 }
 
+static int bind_zones(plan *p, char *err, size_t errcap)
+{
+    for (int i = 0; i < p->conf->g.zones.n; i++) {
+        if (zone_bind(&p->zones[i]) < 0) {
+            snprintf(err, errcap, "there is no shared memory for zone \"%.*s\"",
+                     STR_ARG(p->zones[i].c->name));
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
 int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
 {
     group **old_groups;
     struct access_log **old_logs;
     set_aside(p, &old_groups, &old_logs);
     /* logs first: what can fail must not have touched the running groups */
-    int rc = open_logs(p, group_set_loop(groups), err, errcap);
+    int rc = bind_zones(p, err, errcap);
+    rc = rc ? rc : open_logs(p, group_set_loop(groups), err, errcap);
     rc = rc ? rc : group_set_apply(groups, p->conf, p->groups, err, errcap);
     release(p, old_groups, old_logs);
     if (rc < 0) {

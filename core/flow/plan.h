@@ -39,6 +39,7 @@ struct route {
     uint32_t hooks;          /* mask of 1 << enum conf_phase */
     uint32_t filters;        /* mask of FILTER_* (filter.h) */
     int hook_id;
+    struct guard *guard;     /* limits and access control; NULL: none */
     uint32_t index;          /* in the plan, for per-route metrics */
     struct route_when *when; /* matchers, compiled (route.c) */
     int nwhen;
@@ -75,6 +76,7 @@ struct plan {
     plan_listen *listens;    /* same order as conf->g.listens */
     site *sites;
     group **groups;          /* same order as conf->g.upstreams; filled by plan_attach */
+    struct zone *zones;      /* same order as conf->g.zones; bound by plan_attach */
     uint32_t nroutes;
     struct access_log **logs; /* same order as conf->g.logs; opened by plan_attach */
     void *script;            /* the generation's VM, for flow_hooks */

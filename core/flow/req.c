@@ -219,7 +219,8 @@ str req_client_ip(req *r)
 const char *req_wait_name(enum req_wait w)
 {
     static const char *const names[] = {"none", "script", "client-body", "resolve", "connect", "upstream-send",
-                                        "upstream-head", "data", "client-write", "tunnel", "file"};
+                                        "upstream-head", "data", "client-write", "tunnel", "file",
+                                        "turn", "subrequest"};
     return w < ARRAY_LEN(names) ? names[w] : "unknown";
 }
 

@@ -50,7 +50,7 @@ struct proto_ops {
 enum { REQ_ALLOWS_RANGES = 1, REQ_ALLOWS_ONE_RANGE = 2 /* its body comes once, from front to back */, REQ_ALLOWS_CONDITIONS = 4 };
 
 enum req_wait {
-    REQ_WAIT_NONE, REQ_WAIT_SCRIPT, REQ_WAIT_CLIENT_BODY, REQ_WAIT_RESOLVE, REQ_WAIT_CONNECT, REQ_WAIT_SEND, REQ_WAIT_HEAD, REQ_WAIT_DATA, REQ_WAIT_CLIENT_WRITE, REQ_WAIT_TUNNEL, REQ_WAIT_FILE
+    REQ_WAIT_NONE, REQ_WAIT_SCRIPT, REQ_WAIT_CLIENT_BODY, REQ_WAIT_RESOLVE, REQ_WAIT_CONNECT, REQ_WAIT_SEND, REQ_WAIT_HEAD, REQ_WAIT_DATA, REQ_WAIT_CLIENT_WRITE, REQ_WAIT_TUNNEL, REQ_WAIT_FILE, REQ_WAIT_TURN, REQ_WAIT_SUBREQ
 };
 
 /* One upstream attempt, kept for logs and variables. */
@@ -111,6 +111,7 @@ struct req {
     str capture_subject;
     int nparams;
     struct body *body;   /* request body; NULL: none */
+    struct guard_state *guard; /* of limits and access control; NULL: nothing to remember */
     /* -- the response */
     msg res;             /* what goes to the client */
     str reply_body;      /* a reply made here; sent instead of an upstream's body */

@@ -1,9 +1,10 @@
-/* step_request.c — admit, route, rewrite, access: from a parsed head to a request that may go on. */
+/* step_request.c — admit, route, rewrite, limit, access: from a parsed head to a request that may go on. */
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fmt.h"
 #include "flow/body.h"
 #include "flow/hook.h"
+#include "flow/limits.h"
 #include "flow/plan.h"
 #include "flow/realip.h"
 #include "flow/route.h"
@@ -110,7 +111,7 @@ static int method_not_allowed(req *r, uint32_t allowed)
 static bool goes_straight_up(const req *r)
 {
     enum { BEFORE = 1u << PHASE_REWRITE | 1u << PHASE_ACCESS };
-    return r->group && !(r->route->hooks & BEFORE) && !r->route->c->slash_redirect;
+    return r->group && !r->route->guard && !(r->route->hooks & BEFORE) && !r->route->c->slash_redirect;
 }
 
 static int apply_route(req *r)
@@ -181,6 +182,11 @@ int step_rewrite(req *r)
         return STEP_NEXT;
     }
     return after_hook(r, flow_hooks->run(r, PHASE_REWRITE));
+}
+
+int step_limit(req *r)
+{
+    return LIKELY(!r->route->guard) ? STEP_NEXT : limits_step(r);
 }
 
 int step_access(req *r)

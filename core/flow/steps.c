@@ -5,7 +5,8 @@
  *   admit     -                         reply (refused)
  *   route     -                         pick (no hook, no answer of our own), reply
  *   rewrite   script                    route, reply
- *   access    script                    route, reply
+ *   limit     its turn                  reply
+ *   access    script, sub-request       route, reply
  *   content   script, client body       route, reply
  *   lookup    -                         reply
  *   pick      script, resolve           reply
@@ -36,6 +37,7 @@ static const struct step_row {
     [STEP_ADMIT] = {"admit", step_admit, TO(REPLY)},
     [STEP_ROUTE] = {"route", step_route, TO(PICK) | TO(REPLY)},
     [STEP_REWRITE] = {"rewrite", step_rewrite, TO(ROUTE) | TO(REPLY)},
+    [STEP_LIMIT] = {"limit", step_limit, TO(REPLY)},
     [STEP_ACCESS] = {"access", step_access, TO(ROUTE) | TO(REPLY)},
     [STEP_CONTENT] = {"content", step_content, TO(ROUTE) | TO(REPLY)},
     [STEP_LOOKUP] = {"lookup", step_lookup, TO(REPLY)},

@@ -1,10 +1,10 @@
 /* shared.c — see shared.h. The master never runs a configuration, so it hands script_segments a
- * conf that has nothing but the dictionaries. */
+ * conf that has nothing but the dictionaries and the zones of limits. */
 #include "proc/shared.h"
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
+#include "flow/zones.h"
 #include "script/script.h"
 #include "shm/seg.h"
 #include "tls/ctx.h"
@@ -71,21 +71,21 @@ int shared_update(shared *s, const summary *sum, void (*fn)(void *arg, struct se
         c->g.dicts.v[i].name = sum->dicts.v[i].name;
         c->g.dicts.v[i].size = sum->dicts.v[i].size;
     }
-    int rc = script_segments(c, s->slots, fn, arg, err, errcap);
-    conf_free(c);
-    seg *conns = seg_find(STR("limit_conn"));
-    if (rc == 0 && conns && !s->conns && limit_conn_open(conns, s->slots, &s->conns) < 0) {
-        s->conns = NULL;
-        log_warn("shared memory of limit_conn does not fit: what a dead worker held stays counted");
+    c->g.zones.n = (int)sum->zones.n;
+    c->g.zones.v = pool_zalloc(&c->pool, (sum->zones.n + 1) * sizeof *c->g.zones.v);
+    for (uint32_t i = 0; i < sum->zones.n; i++) {
+        const summary_zone *z = &sum->zones.v[i];
+        c->g.zones.v[i] = (struct conf_zone){z->name, z->size, (int)z->kind};
     }
+    int rc = script_segments(c, s->slots, fn, arg, err, errcap);
+    rc = rc < 0 ? rc : zones_make(c, s->slots, fn, arg, err, errcap);
+    conf_free(c);
     return rc < 0 ? rc : 0;
 }
 
 void shared_forget_worker(shared *s, uint32_t slot)
 {
-    if (s->conns) {
-        limit_conn_forget_worker(s->conns, slot);
-    }
+    zones_forget_worker(slot);
     stats_forget(s->stats, slot);
     board_free(s->board, slot);
 }
@@ -99,5 +99,6 @@ void shared_enter_worker(shared *s, uint32_t slot)
 {
     stats_start(s->stats, slot);
     metrics_start(slot);
+    zones_enter_worker(slot);
     tls_tickets_attach(s->tickets);
 }

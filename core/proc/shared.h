@@ -14,13 +14,12 @@ typedef struct shared {
     uint32_t slots; /* of the board; the master counts in stats slot `slots` */
     stats *stats;
     board *board;
-    limit_conn *conns; /* NULL: none */
     void *tickets;
 } shared;
 
 /* 0, or < 0 with a text in err. */
 MUST_USE int shared_open(shared *s, uint32_t slots, const summary *sum, char *err, size_t errcap);
-/* The dictionaries of a new configuration; fn is told of every segment there is. */
+/* The dictionaries and zones of a new configuration; fn is told of every segment there is. */
 MUST_USE int shared_update(shared *s, const summary *sum, void (*fn)(void *arg, struct seg *one),
                            void *arg, char *err, size_t errcap);
 /* A worker process has ended: what it held is free again, its gauges count no more. */

@@ -52,6 +52,12 @@ static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
                          (long long)g->dicts.v[i].size);
         bundle_add(d, BUNDLE_FACT, STR("dict"), str_of(text, (size_t)n));
     }
+    for (int i = 0; i < g->zones.n; i++) {
+        const struct conf_zone *z = &g->zones.v[i];
+        int n = snprintf(text, sizeof text, "%.*s%c%lld%c%d", STR_ARG(z->name), 0,
+                         (long long)z->size, 0, z->kind);
+        bundle_add(d, BUNDLE_FACT, STR("zone"), str_of(text, (size_t)n));
+    }
     for (int i = 0; i < g->logs.n; i++) {
         summary_put(d, "access_log", g->logs.v[i].path);
     }
@@ -123,6 +129,11 @@ static void summary_read_list(summary *s, str key, str value)
         summary_dict one = {summary_field(&rest), 0};
         one.size = summary_number(rest);
         vec_push(&s->dicts, one);
+    } else if (str_eq(key, STR("zone"))) {
+        summary_zone one = {.name = summary_field(&rest)};
+        one.size = summary_number(summary_field(&rest));
+        one.kind = summary_number(rest);
+        vec_push(&s->zones, one);
     } else if (str_eq(key, STR("access_log"))) {
         vec_push(&s->access_logs, value);
     } else if (str_eq(key, STR("cert"))) {
@@ -185,6 +196,7 @@ void summary_fini(summary *s)
     vec_fini(&s->addresses);
     vec_fini(&s->backlogs);
     vec_fini(&s->dicts);
+    vec_fini(&s->zones);
     vec_fini(&s->certs);
     vec_fini(&s->policies);
     vec_fini(&s->access_logs);

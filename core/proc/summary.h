@@ -13,6 +13,11 @@ typedef struct summary_dict {
     int64_t size;
 } summary_dict;
 
+typedef struct summary_zone {
+    str name;
+    int64_t size, kind; /* enum conf_zone_kind */
+} summary_zone;
+
 typedef struct summary_cert {
     str site, cert_file, key_file;
     int64_t not_after_s; /* 0: unknown */
@@ -31,6 +36,7 @@ typedef struct summary {
     VEC(str) addresses; /* of the listeners, in the order of the configuration */
     VEC(int) backlogs;
     VEC(summary_dict) dicts;
+    VEC(summary_zone) zones;
     VEC(summary_cert) certs;
     VEC(summary_policy) policies;
     VEC(str) access_logs; /* paths */

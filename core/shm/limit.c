@@ -123,6 +123,7 @@ static int limit_judge(const limit_ask *ask, int64_t ahead, int64_t *after, limi
     bool refused = price > 0 && excess > 0;
     *after = refused ? ahead : ahead + price;
     int64_t left = quota - *after;
+    out->ahead_us = ahead;
     out->reset_us = *after;
     out->remaining = left >= emission ? (uint32_t)(left / emission) : 0;
     out->delay_us = refused ? 0 : ahead;

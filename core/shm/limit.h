@@ -41,6 +41,7 @@ typedef struct limit_result {
         delay_us; /* wait that makes the traffic smooth; minus n * emission_us = nginx's delay=n */
     int64_t
         retry_us; /* refused: when the same request passes; -1 = never (cost > burst + 1); else 0 */
+    int64_t ahead_us;   /* how far the key was ahead of its rate before this request */
     int64_t reset_us;   /* until the quota is whole again (RateLimit: t=) */
     uint32_t remaining; /* units that would pass now (RateLimit: r=) */
 } limit_result;
@@ -67,6 +68,8 @@ typedef struct limit_conn limit_conn;
 
 /* `workers` = number of board slots (<= 256). ERR_INVALID: too small or another shape. */
 MUST_USE int limit_conn_open(seg *s, uint32_t workers, limit_conn **out);
+/* One that was formatted already, whatever its shape; ERR_INVALID when it was not. */
+MUST_USE int limit_conn_attach(seg *s, limit_conn **out);
 /* One more holder of `key` in this worker; *slot is what release wants. Returns the holders now,
  * this one included (> 0); ERR_LIMIT: `max` are there; ERR_MEM: the table is full of keys in use
  * (the caller's policy decides whether that refuses). */

@@ -115,6 +115,16 @@ int limit_conn_open(seg *s, uint32_t workers, limit_conn **out)
     return 0;
 }
 
+int limit_conn_attach(seg *s, limit_conn **out)
+{
+    *out = NULL;
+    if (seg_claim(s, SEG_LIMIT_CONN, LIMIT_CONN_VERSION) != 0) {
+        return ERR_INVALID;
+    }
+    *out = seg_data(s);
+    return 0;
+}
+
 static uint32_t limit_conn_find(limit_conn *l, str key, uint64_t hash)
 {
     uint32_t ref = *limit_conn_bucket(l, hash);

@@ -26,6 +26,7 @@
 ---@field upstreams? conf.model.upstream[]
 ---@field dicts? conf.model.dict[] shared dictionaries
 ---@field logs? conf.model.log[] access logs
+---@field zones? conf.model.zone[] tables that limits count in, shared by the workers
 
 ---@class conf.model.log
 ---@field path? string file; "-" is stdout
@@ -126,6 +127,7 @@
 ---@field hide_headers? string[] upstream response fields that are not passed
 ---@field rewrite_location? boolean a Location that names the upstream is mapped back
 ---@field access_log? integer  (index from 0)
+---@field guard? conf.model.guard[] one, or none
 ---@field hooks? integer mask of 1 << phase: rewrite access balance header body log
 ---@field hook_id? integer index of the composed functions in the generation
 
@@ -169,3 +171,45 @@
 ---@field max_conns? integer
 ---@field fails? integer overrides passive_fails; -1: the group's
 ---@field window? integer overrides passive_window; -1: the group's (ms)
+
+---@class conf.model.zone
+---@field name? string
+---@field size? integer  (bytes)
+---@field kind? "rate"|"conn"
+
+---@class conf.model.limit
+---@field kind? "rate"|"conn"
+---@field zone? integer of the same kind (index from 0)
+---@field key? string what is counted; an empty result: this request is not ($variables)
+---@field rate? integer thousandths of a request per second
+---@field burst? integer requests beyond the rate
+---@field delay? integer of these, how many need not wait for their turn; -1: all
+---@field most? integer requests at once
+---@field dry_run? boolean counts and logs, refuses nobody
+---@field status? integer of the refusal
+---@field retry_after? boolean the refusal says when
+---@field level? "debug"|"info"|"notice"|"warn"|"error" refusals in the error log; delays one below
+
+---@class conf.model.rule
+---@field allow? boolean
+---@field from? string network, address, "unix:", "all"
+
+---@class conf.model.assign
+---@field name? string
+---@field value? string  ($variables)
+
+---@class conf.model.guard
+---@field limits? conf.model.limit[]
+---@field rules? conf.model.rule[] no rule holds: allowed
+---@field satisfy? "all"|"any" of rules, users and ask
+---@field realm? string HTTP Basic; an empty result or "off": not asked ($variables)
+---@field users? string htpasswd lines; absent: the file could not be read, nobody passes
+---@field users_file? string for messages
+---@field ask? string URI of a sub-request: 2xx lets pass, 401 and 403 refuse
+---@field ask_sets? conf.model.assign[] variables from the answer to it
+---@field delay? integer before a 401 (ms)
+---@field trust? string[] networks whose forwarded headers are believed here, when the site's did not say who the client is
+---@field trust_header? string as of site
+---@field trust_recursive? boolean
+---@field mirrors? string[] URIs that get a copy of the request; answers are dropped
+---@field mirror_body? boolean with its body

@@ -1,0 +1,97 @@
+/* guard.c — compiles the guard of a route, and what a request remembers of it. */
+#include "flow/guard.h"
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
+#include "flow/tmpl.h"
+#include "flow/var_impl.h"
+
+#include <stdio.h>
+
+static int complain(const struct guard_args *a, const char *what, str given, const char *why)
+{
+    snprintf(a->err, a->errcap, "%.*s: %s \"%.*s\": %s", STR_ARG(a->rt->c->label), what,
+             STR_ARG(given), why);
+    return ERR_CONF;
+}
+
+static int compile_text(const struct guard_args *a, const char *what, str text, tmpl **out)
+{
+    char why[200];
+    *out = tmpl_compile_for(text, a->rt, a->pool, why, sizeof why);
+    return *out ? 0 : complain(a, what, text, why);
+}
+
+/* Rates and connections apart, each in the order given. */
+static int compile_limits(const struct guard_args *a, guard *g)
+{
+    const struct conf_limits *c = &a->c->limits;
+    size_t room = sizeof(limit_rule) * (size_t)(c->n ? c->n : 1);
+    g->rates = pool_zalloc(a->pool, room);
+    g->conns = pool_zalloc(a->pool, room);
+    for (int i = 0; i < c->n; i++) {
+        const struct conf_limit *l = &c->v[i];
+        limit_rule *to = l->kind == CONF_ZONE_RATE ? &g->rates[g->nrates++] : &g->conns[g->nconns++];
+        *to = (limit_rule){.c = l, .zone = &a->zones[l->zone]};
+        to->emission_us = INT64_C(1000000000) / l->rate;
+        if (compile_text(a, "key of a limit", l->key, &to->key) < 0) {
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+static int compile_rules(const struct guard_args *a, guard *g)
+{
+    const struct conf_rules *c = &a->c->rules;
+    g->rules = pool_zalloc(a->pool, sizeof *g->rules * (size_t)(c->n ? c->n : 1));
+    g->nrules = c->n;
+    for (int i = 0; i < c->n; i++) {
+        access_rule *to = &g->rules[i];
+        to->allow = c->v[i].allow;
+        to->all = str_eq(c->v[i].from, STR("all"));
+        if (!to->all && cidr_parse(c->v[i].from, &to->from) < 0) {
+            return complain(a, "rule", c->v[i].from, "not a network such as 10.0.0.0/8");
+        }
+    }
+    return 0;
+}
+
+int guard_compile(const struct guard_args *a, guard **out)
+{
+    guard *g = pool_zalloc(a->pool, sizeof *g);
+    g->c = a->c;
+    int rc = compile_limits(a, g);
+    rc = rc ? rc : compile_rules(a, g);
+    g->has_access = g->nrules > 0;
+    *out = g;
+    return rc;
+}
+
+struct guard_state *guard_of(req *r)
+{
+    if (!r->guard) {
+        r->guard = pool_zalloc(&r->pool, sizeof *r->guard);
+    }
+    return r->guard;
+}
+
+static str status_text(unsigned status)
+{
+    static const char *const names[] = {"",         "PASSED",          "DELAYED",
+                                        "REJECTED", "DELAYED_DRY_RUN", "REJECTED_DRY_RUN"};
+    return status ? str_c(names[status]) : VAR_ABSENT;
+}
+
+str var_get_limit_req_status(req *r, str arg)
+{
+    (void)arg;
+    return status_text(r->guard ? r->guard->rate_status : 0);
+}
+
+str var_get_limit_conn_status(req *r, str arg)
+{
+    (void)arg;
+    return status_text(r->guard ? r->guard->conn_status : 0);
+}

@@ -1,0 +1,61 @@
+/* guard.h — limits and access control of a route, compiled; and what a request remembers of them.
+ *
+ * A route without any of it has no guard and its requests have no guard_state: nothing here costs a
+ * plain request more than one test. */
+#ifndef FLOW_GUARD_H
+#define FLOW_GUARD_H
+
+#include "flow/req.h"
+#include "flow/zones.h"
+#include "net/addr.h"
+
+typedef struct guard guard;
+typedef struct tmpl tmpl;
+struct conf_guard;
+struct conf_limit;
+
+/* One limit. */
+typedef struct limit_rule {
+    const struct conf_limit *c;
+    zone *zone;
+    tmpl *key;
+    int64_t emission_us; /* rate: the time one request takes to be paid back */
+} limit_rule;
+
+typedef struct access_rule {
+    bool allow, all;
+    cidr from;
+} access_rule;
+
+struct guard {
+    const struct conf_guard *c;
+    limit_rule *rates, *conns;
+    int nrates, nconns;
+    access_rule *rules;
+    int nrules;
+    bool has_access; /* rules, realm or ask: the access step has something to do */
+};
+
+enum guard_verdict {
+    GUARD_NONE, GUARD_PASSED, GUARD_DELAYED, GUARD_REJECTED, GUARD_DELAYED_DRY_RUN, GUARD_REJECTED_DRY_RUN
+};
+
+struct guard_state {
+    uint8_t rate_status, conn_status; /* enum guard_verdict; once set the request is not counted again */
+    bool delaying;                    /* waits for its turn */
+};
+
+/* Compiles; `zones` are the plan's, in the order of the configuration. 0, or ERR_CONF with a text in err. */
+struct guard_args {
+    const struct conf_guard *c;
+    const route *rt;
+    zone *zones;
+    pool *pool;
+    char *err;
+    size_t errcap;
+};
+MUST_USE int guard_compile(const struct guard_args *a, guard **out);
+/* The request's memory of it, made when first asked for. */
+struct guard_state *guard_of(req *r);
+
+#endif
