@@ -356,6 +356,7 @@ static int worker_engine(worker *w, const struct conf_gateway *g)
     w->resolver = resolver_new(w->l, &rargs);
     w->groups = w->resolver ? group_set_new(w->l, w->resolver) : NULL;
     w->front = w->groups ? front_new(&fargs) : NULL;
+    script_use_resolver(w->resolver);
     return w->front ? 0 : ERR_MEM;
 }
 

@@ -8,7 +8,7 @@
 
 static const struct api_table *const all_tables[] = {
     &api_req,     &api_res,  &api_attempt, &api_shared, &api_limit,    &api_util, &api_re,
-    &api_metrics, &api_task, &api_subtask, &api_net,    &api_template, &api_load,
+    &api_metrics, &api_task, &api_subtask, &api_net,    &api_template, &api_sock, &api_load,
 };
 
 static void push_phases(lua_State *L, unsigned mask)
@@ -246,6 +246,7 @@ static int open_core(lua_State *L)
     api_metrics_open(s, L);
     api_task_open(s, L);
     api_net_open(s, L);
+    api_sock_open(s, L);
     return 1;
 }
 

@@ -49,7 +49,7 @@ struct api_table {
 };
 
 extern const struct api_table api_req, api_res, api_attempt, api_shared, api_limit, api_util,
-    api_re, api_metrics, api_task, api_subtask, api_load, api_net, api_template;
+    api_re, api_metrics, api_task, api_subtask, api_load, api_net, api_template, api_sock;
 
 /* moongate.core and everything behind it. */
 void api_open(script *s, lua_State *L);
@@ -101,5 +101,6 @@ void api_re_open(script *s, lua_State *L);
 void api_net_open(script *s, lua_State *L);
 void api_metrics_open(script *s, lua_State *L);
 void api_task_open(script *s, lua_State *L);
+void api_sock_open(script *s, lua_State *L);
 
 #endif

@@ -279,6 +279,11 @@ int script_setup(const struct script_env *env)
     return budget_setup();
 }
 
+void script_use_resolver(struct resolver *r)
+{
+    script_process.resolver = r;
+}
+
 static int open_segment(str name, size_t size, void (*fn)(void *arg, seg *s), void *arg, seg **out)
 {
     int rc = seg_open(name, size, out);

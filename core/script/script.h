@@ -90,6 +90,9 @@ struct script_env {
 /* Once per worker, after the fork: starts the CPU clock of hooks and fills flow_hooks. Frees with
  * the process. 0 or ERR_*. */
 MUST_USE int script_setup(const struct script_env *env);
+/* Whose names the connections of hooks resolve with; borrowed. */
+struct resolver;
+void script_use_resolver(struct resolver *r);
 
 /* The shared segments hooks use: "dict:<name>" for every conf dict, "limit", "limit_conn",
  * "metrics". Master, before the fork and for every new conf; existing ones of the same size are

@@ -69,6 +69,7 @@ struct script_process {
     board *board;
     board_slot *slot;
     uint32_t index;
+    struct resolver *resolver; /* of hooks' connections; NULL: addresses only */
 };
 extern struct script_process script_process;
 

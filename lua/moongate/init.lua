@@ -19,6 +19,9 @@ for _, name in ipairs {
   M[name] = core[name]
 end
 
+--- Connections of hooks: `mg.socket.tcp()`.
+M.socket = { tcp = core.tcp }
+
 --- Shared dictionaries: mg.shared.NAME, declared in the configuration or by a policy. One object per name.
 ---@type table<string, moongate.Shared>
 M.shared = setmetatable({}, {

@@ -23,6 +23,7 @@ local NOUNS = {
   { "regex", "moongate.Regex", "what `mg.re.compile` returns", {} },
   { "networks", "moongate.Networks", "what `mg.networks` returns", {} },
   { "template", "moongate.Template", "what `mg.template` returns", {} },
+  { "socket", "moongate.Socket", "what `mg.socket.tcp()` returns", {} },
   { "subtask", "moongate.Task", "what `mg.spawn` returns", {} },
   { "task", "moongate", "waiting", {} },
   { "util", "moongate", "small functions", {} },
