@@ -19,6 +19,7 @@
 #define CONF_PICK_rule(...)
 #define CONF_PICK_assign(...)
 #define CONF_PICK_guard(...)
+#define CONF_PICK_errlog(...)
 #define CONF_TAKE(TYPE, name, arg) CONF_C_##TYPE(name, arg)
 #define F(kind, TYPE, name, arg, def, doc) CONF_PICK_##kind(TYPE, name, arg)
 
@@ -142,6 +143,14 @@ struct conf_guard {
 #define CONF_PICK_guard(...)
 };
 
+struct conf_errlog {
+#undef CONF_PICK_errlog
+#define CONF_PICK_errlog(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_errlog
+#define CONF_PICK_errlog(...)
+};
+
 struct conf_gateway {
 #undef CONF_PICK_gateway
 #define CONF_PICK_gateway(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -163,6 +172,7 @@ struct conf_gateway {
 #undef CONF_PICK_peer
 #undef CONF_PICK_dict
 #undef CONF_PICK_log
+#undef CONF_PICK_errlog
 #undef CONF_PICK_zone
 #undef CONF_PICK_limit
 #undef CONF_PICK_rule

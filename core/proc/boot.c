@@ -9,9 +9,10 @@
 #include "proc/client.h"
 #include "proc/command.h"
 #include "proc/daemon.h"
+#include "proc/manners.h"
 #include "proc/master.h"
+#include "proc/upgrade.h"
 #include "proc/validate.h"
-#include "proc/version.h"
 #include "script/script.h"
 
 #include <errno.h>
@@ -47,11 +48,18 @@ static void boot_seed(void)
     hash_seed(k[0], k[1]); /* inherited: master and workers agree */
 }
 
+struct boot_loaded {
+    bundle *b;
+    bool nginx;
+};
+
 static void boot_on_validated(void *arg, bundle *b, str text)
 {
-    bundle **out = arg;
-    *out = b;
-    if (text.n > 0) {
+    struct boot_loaded *out = arg;
+    out->b = b;
+    if (text.n > 0 && out->nginx) {
+        manners_diagnostics(text);
+    } else if (text.n > 0) {
         fprintf(stderr, "%.*s\n", STR_ARG(text));
     }
 }
@@ -59,17 +67,22 @@ static void boot_on_validated(void *arg, bundle *b, str text)
 /* The configuration's bundle, or NULL with everything said on stderr. */
 static bundle *boot_load(const command *c)
 {
-    bundle *b = NULL;
-    validate_now(&c->recipe, c->dump, boot_on_validated, &b);
-    if (!b) {
+    struct boot_loaded out = {NULL, c->nginx};
+    validate_now(&c->recipe, c->dump && !c->nginx, boot_on_validated, &out);
+    if (!out.b && !c->nginx) {
         fprintf(stderr, "moongate: %s: configuration rejected\n", c->shown);
     }
-    return b;
+    return out.b;
 }
 
 static int boot_test(const command *c)
 {
     bundle *b = boot_load(c);
+    if (c->nginx) {
+        int rc = manners_test(c, b);
+        bundle_unref(b);
+        return rc;
+    }
     if (!b) {
         return 1;
     }
@@ -80,13 +93,34 @@ static int boot_test(const command *c)
     return 0;
 }
 
+static bool boot_daemonize(bool wanted)
+{
+    if (wanted && daemon_start() < 0) {
+        fprintf(stderr, "moongate: cannot go to the background: %s\n", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* Only the configuration says whether nginx would be a daemon. A binary that takes over from a running one is one already. */
+static bool boot_wants_daemon(const command *c, const bundle *b)
+{
+    summary sum = {.workers = 0};
+    bool wants = c->daemonize || (summary_read(b, &sum) == 0 && sum.daemon && !upgrade_is_heir());
+    summary_fini(&sum);
+    return wants;
+}
+
 static int boot_run(const command *c)
 {
-    if (c->daemonize && daemon_start() < 0) {
-        fprintf(stderr, "moongate: cannot go to the background: %s\n", strerror(errno));
+    if (!c->nginx && !boot_daemonize(c->daemonize)) {
         return 1;
     }
     bundle *b = boot_load(c);
+    if (b && c->nginx && !boot_daemonize(boot_wants_daemon(c, b))) {
+        bundle_unref(b);
+        return 1;
+    }
     if (!b) {
         daemon_ready(1, true);
         return 1;
@@ -100,12 +134,17 @@ static int boot_run(const command *c)
 
 static int boot_version(const command *c)
 {
-    printf("moongate/%s\n", MG_VERSION);
-    if (c->verbose) {
-        printf("built with gcc %s\nlibraries: %s\n", __VERSION__,
-               c->recipe.share ? c->recipe.share : "not found");
-    }
+    manners_version(c->verbose, c->recipe.share);
     return 0;
+}
+
+/* nginx reads the configuration to find its pid file. */
+static int boot_signal(const command *c)
+{
+    bundle *b = boot_load(c);
+    int rc = manners_signal(c, b);
+    bundle_unref(b);
+    return rc;
 }
 
 static int boot_dispatch(command *c)
@@ -117,6 +156,10 @@ static int boot_dispatch(command *c)
     case COMMAND_VERSION:
         return boot_version(c);
     case COMMAND_SIGNAL:
+        if (c->nginx) {
+            break;
+        }
+        return client_run(c);
     case COMMAND_RELOAD:
     case COMMAND_STATUS:
     case COMMAND_STOP:
@@ -140,6 +183,12 @@ static int boot_dispatch(command *c)
               stderr);
         return 2;
     }
+    if (c->nginx) {
+        manners_open_log(c);
+    }
+    if (c->verb == COMMAND_SIGNAL) {
+        return boot_signal(c);
+    }
     return c->verb == COMMAND_TEST ? boot_test(c) : boot_run(c);
 }
 
@@ -149,6 +198,7 @@ int boot_main(int argc, char **argv)
     boot_descriptors();
     clock_update();
     boot_seed();
+    upgrade_remember(argv);
     if (command_parse(&c, argc, argv) != 0) {
         fprintf(stderr, "moongate: %s\n", c.err);
         return 2;

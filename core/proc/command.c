@@ -56,14 +56,19 @@ struct command_args {
     int n, at;
 };
 
-/* "pid /run/x.pid; daemon off;" — the few of nginx's directives that scripts pass on the command
- * line. */
-static int command_directives(command *c, const char *text)
+static int command_override(command *c, const char *text)
 {
     if (c->recipe.noverrides == COMMAND_OVERRIDES_MAX) {
         return command_fail(c, "too many -g options", NULL);
     }
     c->overrides[c->recipe.noverrides++] = text;
+    return 0;
+}
+
+/* "pid /run/x.pid; daemon off;" with a native configuration: the few of nginx's directives that
+ * scripts pass on the command line. In nginx syntax the loader reads them. */
+static int command_directives(command *c, const char *text)
+{
     str rest = str_c(text), one;
     while (str_split(&rest, ';', &one)) {
         size_t gap = str_find(one, ' ', 0);
@@ -98,10 +103,10 @@ static int command_valued(command *c, char letter, const char *value)
         c->recipe.prefix = value;
         return 0;
     case 'e':
-        c->error_log = strcmp(value, "stderr") == 0 ? NULL : value;
+        c->error_log = value;
         return 0;
     case 'g':
-        return command_directives(c, value);
+        return command_override(c, value);
     default:
         c->signal = value;
         c->verb = COMMAND_SIGNAL;
@@ -231,6 +236,9 @@ static int command_resolve(command *c)
     if (c->recipe.npairs && c->shown) {
         return command_fail(c, "either a file or HOST=URL, not both", c->shown);
     }
+    if (!c->shown && c->recipe.prefix && (c->verb == COMMAND_RUN || c->verb == COMMAND_TEST || c->verb == COMMAND_SIGNAL)) {
+        c->shown = "conf/nginx.conf"; /* where nginx looks */
+    }
     if (!c->shown) {
         return 0;
     }
@@ -246,7 +254,38 @@ static int command_resolve(command *c)
         real = strdup(full);
     }
     c->recipe.path = real ? real : strdup(joined);
+    c->nginx = str_has_suffix(str_c(c->recipe.path), STR(".conf"));
     return 0;
+}
+
+/* What -e and -g mean depends on the dialect, which is known in the end. nginx's error log starts
+ * below the prefix. */
+static int command_settle(command *c)
+{
+    int rc = command_resolve(c);
+    if (rc == 0 && c->nginx) {
+        const char *file = c->error_log ? c->error_log : "logs/error.log";
+        if (file[0] != '/' && strcmp(file, "stderr") != 0) {
+            char full[8200];
+            const char *slash = strrchr(c->recipe.path, '/');
+            if (c->recipe.prefix) {
+                snprintf(full, sizeof full, "%s/%s", c->recipe.prefix, file);
+            } else {
+                snprintf(full, sizeof full, "%.*s/%s", (int)(slash ? slash - c->recipe.path : 1), slash ? c->recipe.path : ".", file);
+            }
+            file = strdup(full);
+            REQUIRE(file);
+        }
+        c->error_log = file;
+        return 0;
+    }
+    if (c->error_log && strcmp(c->error_log, "stderr") == 0) {
+        c->error_log = NULL;
+    }
+    for (int i = 0; rc == 0 && i < c->recipe.noverrides; i++) {
+        rc = command_directives(c, c->overrides[i]);
+    }
+    return rc;
 }
 
 int command_parse(command *c, int argc, char **argv)
@@ -276,9 +315,9 @@ int command_parse(command *c, int argc, char **argv)
     if (rc) {
         return rc;
     }
-    if (!have_verb && c->verb == COMMAND_HELP && c->shown) {
+    if (!have_verb && c->verb == COMMAND_HELP && (c->shown || c->recipe.prefix)) {
         c->verb = COMMAND_RUN;
     }
     c->recipe.overrides = c->overrides;
-    return command_resolve(c);
+    return command_settle(c);
 }

@@ -29,6 +29,7 @@ typedef struct command {
     const char *pid;       /* -g "pid …;" */
     const char *signal;    /* -s */
     const char *socket;    /* --socket: admin socket of another place */
+    bool nginx; /* the file is in nginx syntax: answers and signals are nginx's too */
     bool daemonize, watch, json, metrics, rollback, now, dump, quiet, verbose;
     const char *overrides[COMMAND_OVERRIDES_MAX];
     int lua_argc; /* COMMAND_LUA: what goes to it, from the verb on */

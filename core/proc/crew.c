@@ -290,6 +290,10 @@ static int64_t crew_pause(crew *c, int64_t lived_ms)
 
 static void crew_log_death(const crew_worker *w, int status)
 {
+    if (w->m->sum.nginx && !WIFSIGNALED(status)) {
+        log_notice("worker process %ld exited with code %d", (long)w->pid, WEXITSTATUS(status));
+        return;
+    }
     if (WIFSIGNALED(status)) {
         log_alert("worker %ld ended with signal %d (%s), generation %llu", (long)w->pid,
                   WTERMSIG(status), strsignal(WTERMSIG(status)), (unsigned long long)w->generation);
@@ -303,7 +307,7 @@ static void crew_on_death(crew *c, crew_worker *w, int status)
 {
     struct master *m = c->m;
     bool asked = w->state == CREW_DRAINING || c->want == 0;
-    if (asked && WIFEXITED(status)) {
+    if (asked && WIFEXITED(status) && !m->sum.nginx) {
         log_info("worker %ld ended", (long)w->pid);
     } else {
         crew_log_death(w, status);

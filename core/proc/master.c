@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "proc/daemon.h"
+#include "proc/upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -30,26 +32,53 @@ const char *master_state_name(enum master_state state)
     return names[state];
 }
 
+/* A line of nginx's dialect says its level itself: "[emerg] text". */
+static str master_line_level(str line, enum log_level *level)
+{
+    size_t end = str_find(line, ']', 0);
+    int own = line.n > 0 && line.p[0] == '[' && end < line.n ? log_level_of(str_of(line.p + 1, end - 1)) : -1;
+    if (own < 0) {
+        return line;
+    }
+    *level = (enum log_level)own;
+    return str_trim(str_from(line, end + 1));
+}
+
 void master_log_lines(enum log_level level, str text)
 {
     while (text.n > 0) {
         size_t end = str_find(text, '\n', 0);
-        log_write(level, "%.*s", (int)end, text.p);
+        enum log_level own = level;
+        str line = master_line_level(str_of(text.p, end), &own);
+        log_write(own, "%.*s", STR_ARG(line));
         text = str_from(text, end < text.n ? end + 1 : text.n);
     }
 }
 
-static const char *master_error_log(const master *m, const summary *sum)
+/* The files of unix sockets stay when another process of ours listens there. */
+static void master_close_ports(master *m)
 {
-    return sum->error_log.n ? sum->error_log.p : m->options.error_log;
+    ports_fini(&m->ports, m->heir == 0 && !upgrade_has_elder());
+}
+
+/* Is a line to stderr seen only there? */
+static bool master_logs_to_stderr(const master *m)
+{
+    for (uint32_t i = 0; i < m->sum.error_logs.n; i++) {
+        const summary_errlog *e = &m->sum.error_logs.v[i];
+        if (e->own && !str_eq(e->path, STR("stderr"))) {
+            return false;
+        }
+    }
+    return logs_fallback(&m->sum, m->options.error_log) == NULL;
 }
 
 /* A start that fails tells the log, and the terminal when the log is a file. */
 static void master_fail(master *m, const char *text)
 {
     master_log_lines(LOG_EMERG_, str_c(text));
-    if (master_error_log(m, &m->sum)) {
-        fprintf(stderr, "moongate: %s\n", text);
+    if (!master_logs_to_stderr(m)) {
+        fprintf(stderr, "moongate: %s%s\n", m->sum.nginx ? "[emerg] " : "", text);
     }
     m->status = 1;
     master_end(m);
@@ -58,7 +87,9 @@ static void master_fail(master *m, const char *text)
 static int master_open_log(master *m, const char *path, char *err, size_t errcap)
 {
     int rc = logs_open(&m->logs, path);
-    if (rc < 0) {
+    if (rc < 0 && log_style_now() == LOG_STYLE_NGINX) {
+        snprintf(err, errcap, "open() \"%s\" failed (%d: %s)", path, errno, strerror(errno));
+    } else if (rc < 0) {
         snprintf(err, errcap, "cannot open the log \"%s\": %s", path, strerror(errno));
     } else if (rc == 1) {
         channel_msg msg = {CHANNEL_LOG, logs_find(&m->logs, path), 0, 0, str_c(path)};
@@ -69,7 +100,10 @@ static int master_open_log(master *m, const char *path, char *err, size_t errcap
 
 int master_open_logs(master *m, const summary *sum, char *err, size_t errcap)
 {
-    int rc = master_open_log(m, master_error_log(m, sum), err, errcap);
+    int rc = master_open_log(m, logs_fallback(sum, m->options.error_log), err, errcap);
+    for (uint32_t i = 0; i < sum->error_logs.n && rc == 0; i++) {
+        rc = master_open_log(m, sum->error_logs.v[i].path.p, err, errcap);
+    }
     for (uint32_t i = 0; i < sum->access_logs.n && rc == 0; i++) {
         rc = master_open_log(m, sum->access_logs.v[i].p, err, errcap);
     }
@@ -78,28 +112,13 @@ int master_open_logs(master *m, const summary *sum, char *err, size_t errcap)
 
 void master_keep_logs(master *m)
 {
-    uint32_t n = m->sum.access_logs.n;
-    const char **paths = calloc(n + 1, sizeof *paths);
-    REQUIRE(paths);
-    for (uint32_t i = 0; i < n; i++) {
-        paths[i] = m->sum.access_logs.v[i].p;
-    }
-    paths[n] = master_error_log(m, &m->sum);
-    logs_keep(&m->logs, paths, (int)n + 1);
-    free(paths);
+    logs_keep_of(&m->logs, &m->sum, m->options.error_log);
 }
 
 /* The master's own lines go to the error log of the committed configuration. */
 static void master_use_log(master *m)
 {
-    int fd = logs_find(&m->logs, master_error_log(m, &m->sum));
-    int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (own >= 0) {
-        log_adopt(own);
-        log_set_level((enum log_level)m->sum.error_level);
-    } else if (log_open(NULL, (enum log_level)m->sum.error_level) < 0) {
-        log_error("cannot log to stderr");
-    }
+    logs_use_errors(&m->logs, &m->sum, m->options.error_log);
 }
 
 /* ---- the end */
@@ -139,12 +158,14 @@ void master_quit(master *m)
     if (m->state != MASTER_RUNNING) {
         return;
     }
-    log_notice("stopping gracefully, at most %lld ms", (long long)m->sum.shutdown_ms);
+    if (!m->sum.nginx) {
+        log_notice("stopping gracefully, at most %lld ms", (long long)m->sum.shutdown_ms);
+    }
     m->state = MASTER_DRAINING;
     daemon_notify("STOPPING=1");
     master_stop_swapping(m);
     crew_quit(&m->crew, m->sum.shutdown_ms);
-    ports_fini(&m->ports, true);
+    master_close_ports(m);
     timer_set(m->l, &m->end, m->sum.shutdown_ms + MASTER_SLACK_MS);
     master_stop_when_alone(m);
 }
@@ -155,13 +176,15 @@ void master_end(master *m)
         return;
     }
     if (m->state == MASTER_RUNNING) {
-        log_notice("stopping");
+        if (!m->sum.nginx) {
+            log_notice("stopping");
+        }
         daemon_notify("STOPPING=1");
     }
     m->state = MASTER_ENDING;
     master_stop_swapping(m);
     crew_kill(&m->crew, SIGTERM);
-    ports_fini(&m->ports, true);
+    master_close_ports(m);
     timer_set(m->l, &m->end, MASTER_END_MS);
     master_stop_when_alone(m);
 }
@@ -172,7 +195,7 @@ void master_reopen(master *m)
 {
     logs_reopen(&m->logs);
     master_use_log(m);
-    log_notice("logs reopened");
+    log_notice(m->sum.nginx ? "reopening logs" : "logs reopened");
     for (uint32_t i = 0; i < m->logs.all.n; i++) {
         const logs_file *f = &m->logs.all.v[i];
         channel_msg msg = {CHANNEL_LOG, f->fd, 0, 0, str_c(f->path)};
@@ -218,15 +241,96 @@ static void master_on_probation(timer *t)
     crew_tell(&m->crew, &msg, true);
 }
 
+static void master_reload(master *m)
+{
+    if (m->state == MASTER_STARTING) {
+        m->reload_soon = true; /* whoever found the pid file cannot know better */
+    } else if (m->state == MASTER_RUNNING) {
+        log_notice(m->sum.nginx ? "reconfiguring" : "reload asked for");
+        if (m->crew.want == 0) { /* after WINCH */
+            (void)crew_resize(&m->crew, (uint32_t)m->sum.workers);
+        }
+        (void)swap_reload(&m->swap, SWAP_ALWAYS);
+    }
+}
+
+/* The pid file of a process that another one takes over from gets another name, until that one has ended. */
+static void master_rename_pid(master *m, bool away)
+{
+    char to[4096];
+    size_t n = m->pid_file ? strlen(m->pid_file) : 0;
+    if (n == 0) {
+        return;
+    }
+    int len = snprintf(to, sizeof to, "%.*s%s", (int)(away ? n : n - strlen(".oldbin")), m->pid_file, away ? ".oldbin" : "");
+    if (len < 0 || len >= (int)sizeof to || rename(m->pid_file, to) < 0) {
+        log_alert("cannot rename \"%s\": %s", m->pid_file, strerror(errno));
+        return;
+    }
+    free(m->pid_file);
+    m->pid_file = strdup(to);
+}
+
+static void master_upgrade(master *m)
+{
+    if (m->state != MASTER_RUNNING || m->heir != 0 || upgrade_has_elder()) {
+        log_notice("another binary is taking over already, or cannot yet");
+        return;
+    }
+    master_rename_pid(m, true);
+    pid_t pid = upgrade_start(&m->ports);
+    if (pid < 0) {
+        log_alert("cannot start a new binary: %s", strerror(errno));
+        master_rename_pid(m, false);
+        return;
+    }
+    m->heir = pid;
+    log_notice("start new binary process %ld", (long)pid);
+}
+
+static void master_reap_heir(master *m)
+{
+    int status;
+    if (m->heir != 0 && waitpid(m->heir, &status, WNOHANG) == m->heir) {
+        log_notice("new binary process %ld ended", (long)m->heir);
+        m->heir = 0;
+        if (m->state == MASTER_RUNNING) {
+            master_rename_pid(m, false);
+        }
+    }
+}
+
+/* The workers finish what they have; the master stays and may start others (HUP). */
+static void master_stop_workers(master *m)
+{
+    if (m->state == MASTER_RUNNING && m->sum.nginx) {
+        crew_quit(&m->crew, m->sum.shutdown_ms);
+    }
+}
+
+static void master_say_signal(const master *m, int signum)
+{
+    static const struct {
+        int signum;
+        const char *name, *what;
+    } known[] = {{SIGHUP, "SIGHUP", ", reconfiguring"},     {SIGQUIT, "SIGQUIT", ", shutting down"},
+                 {SIGTERM, "SIGTERM", ", exiting"},          {SIGINT, "SIGINT", ", exiting"},
+                 {SIGUSR1, "SIGUSR1", ", reopening logs"},   {SIGUSR2, "SIGUSR2", ", changing binary"},
+                 {SIGWINCH, "SIGWINCH", ""},                 {SIGCHLD, "SIGCHLD", ""}};
+    for (size_t i = 0; m->sum.nginx && i < ARRAY_LEN(known); i++) {
+        if (known[i].signum == signum) {
+            log_notice("signal %d (%s) received%s", signum, known[i].name, known[i].what);
+        }
+    }
+}
+
 static void master_on_signal(int signum, void *arg)
 {
     master *m = arg;
+    master_say_signal(m, signum);
     switch (signum) {
     case SIGHUP:
-        if (m->state == MASTER_RUNNING) {
-            log_notice("reload asked for");
-            (void)swap_reload(&m->swap, SWAP_ALWAYS);
-        }
+        master_reload(m);
         break;
     case SIGQUIT:
         master_quit(m);
@@ -238,7 +342,14 @@ static void master_on_signal(int signum, void *arg)
     case SIGUSR1:
         master_reopen(m);
         break;
+    case SIGUSR2:
+        master_upgrade(m);
+        break;
+    case SIGWINCH:
+        master_stop_workers(m);
+        break;
     case SIGCHLD:
+        master_reap_heir(m);
         crew_reap(&m->crew);
         break;
     default:
@@ -258,21 +369,24 @@ static void master_signals(master *m)
 
 /* ---- workers and generations */
 
-static void master_write_pid(master *m)
+/* 0 or ERR_*; errno is kept. */
+static int master_write_pid(master *m)
 {
     const char *path = m->options.pid ? m->options.pid : m->sum.pid.n ? m->sum.pid.p : NULL;
     if (!path || (m->pid_file && strcmp(path, m->pid_file) == 0)) {
-        return;
+        return 0;
     }
-    if (daemon_pid_write(path) < 0) {
+    int rc = daemon_pid_write(path);
+    if (rc < 0) {
         log_error("cannot write the pid file \"%s\": %s", path, strerror(errno));
-        return;
+        return rc;
     }
     if (m->pid_file) {
         daemon_pid_remove(m->pid_file);
         free(m->pid_file);
     }
     m->pid_file = strdup(path);
+    return 0;
 }
 
 /* In the order of the configuration; `fresh_only`: what a reload added. */
@@ -300,7 +414,11 @@ static void master_up(master *m)
     log_notice("generation %llu, %u workers, ready in %lld ms", (unsigned long long)m->generation,
                crew_count_state(&m->crew, CREW_RUNNING), (long long)(clock_ms() - m->started_ms));
     daemon_notify("READY=1");
-    daemon_ready(0, !master_error_log(m, &m->sum));
+    daemon_ready(0, master_logs_to_stderr(m));
+    if (m->reload_soon) {
+        m->reload_soon = false;
+        master_reload(m);
+    }
 }
 
 void master_on_worker_running(master *m, crew_worker *w)
@@ -373,7 +491,9 @@ static void master_apply_generation(master *m)
     master_use_log(m);
     master_log_ports(m, true);
     ports_keep(&m->ports, m->sum.addresses.v, (int)m->sum.addresses.n, true);
-    master_write_pid(m);
+    if (m->heir == 0) { /* else the name is the heir's */
+        (void)master_write_pid(m); /* said in the log */
+    }
     master_follow_files(m);
     admin_follow(m->admin);
     board_quarantine_clear(m->shared.board, m->generation);
@@ -426,12 +546,17 @@ static int master_open(master *m, char *err, size_t errcap)
         return rc;
     }
     master_use_log(m);
+    upgrade_inherit(&m->ports);
     rc = ports_open(&m->ports, sum->addresses.v, sum->backlogs.v, (int)sum->addresses.n, err,
                     errcap);
     if (rc < 0) {
         return rc;
     }
-    master_write_pid(m); /* at once: who can connect may look for it */
+    rc = master_write_pid(m); /* at once: who can connect may look for it */
+    if (rc < 0 && sum->nginx) {
+        snprintf(err, errcap, "open() \"%s\" failed (%d: %s)", sum->pid.p, errno, strerror(errno));
+        return rc;
+    }
     int64_t slots = sum->workers * 4;
     slots = slots < MASTER_SLOTS_MIN  ? MASTER_SLOTS_MIN
             : slots > BOARD_SLOTS_MAX ? BOARD_SLOTS_MAX
@@ -467,7 +592,7 @@ static void master_fini(master *m)
     watch_close(m->watch);
     swap_fini(&m->swap, false);
     crew_fini(&m->crew);
-    ports_fini(&m->ports, true);
+    master_close_ports(m);
     logs_fini(&m->logs);
     if (m->pid_file) {
         daemon_pid_remove(m->pid_file);

@@ -53,6 +53,8 @@ typedef struct master {
     crew crew;
     swap swap;
     admin *admin;
+    pid_t heir;       /* another binary that takes over; 0: none */
+    bool reload_soon; /* asked for while the workers started */
     watch *watch;
     timer tickets, probation, end;
     signal_watch *signals[MASTER_SIGNALS_MAX];

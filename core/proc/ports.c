@@ -88,9 +88,14 @@ static int ports_open_one(ports *p, const char *key, str address, int backlog, c
         int rc = one->fd;
         one->fd = -1;
         char why[128];
-        const char *text = strerror_r(errno, why, sizeof why);
+        int errnum = errno;
+        const char *text = strerror_r(errnum, why, sizeof why);
+        if (log_style_now() == LOG_STYLE_NGINX) {
+            snprintf(err, errcap, "bind() to %s failed (%d: %s)", one->address, errnum, text);
+        } else {
         snprintf(err, errcap, "listen %s: %s%s", one->address, text,
-                 errno == EADDRINUSE ? " (another process listens there)" : "");
+                 errnum == EADDRINUSE ? " (another process listens there)" : "");
+        }
         /* A unix socket that answers is somebody's: it must not be removed with our entry. */
         free(one->address);
         one->address = NULL;
@@ -143,6 +148,19 @@ void ports_adopt(ports *p, str key, int fd)
         return;
     }
     (void)ports_add(p, text, key, fd);
+}
+
+void ports_inherit(ports *p, str key, int fd, const struct sockaddr *at, unsigned len)
+{
+    addr a;
+    ports_adopt(p, key, fd);
+    port *one = p->all.v[p->all.n - 1];
+    char *hash = strrchr(one->address, '#'); /* the key of a text that occurs twice */
+    if (hash && strncmp(one->address, "unix:", 5) != 0) {
+        *hash = 0;
+    }
+    addr_from_sockaddr(&a, at, len);
+    one->shown[addr_print(&a, one->shown, sizeof one->shown - 1)] = 0;
 }
 
 void ports_keep(ports *p, const str *addresses, int n, bool unlink_files)

@@ -36,6 +36,9 @@ MUST_USE int ports_open(ports *p, const str *addresses, const int *backlogs, int
                         size_t errcap);
 /* Worker: a socket that came over the channel; takes fd. */
 void ports_adopt(ports *p, str key, int fd);
+/* Master: a socket of the process that this one takes over from; takes fd. */
+struct sockaddr;
+void ports_inherit(ports *p, str key, int fd, const struct sockaddr *at, unsigned len);
 /* Closes all but those listed; nothing is fresh any more. */
 void ports_keep(ports *p, const str *addresses, int n, bool unlink_files);
 /* Closes the fresh ones (a swap failed). */

@@ -38,6 +38,29 @@ static void summary_put_cert(bundle_draft *d, str site, const struct conf_cert *
     }
 }
 
+static void summary_put_errlog(bundle_draft *d, str path, int64_t level, bool own)
+{
+    char text[4200];
+    int n = snprintf(text, sizeof text, "%.*s%c%lld%c%d", STR_ARG(path), 0, (long long)level, 0, own);
+    if (n > 0 && n < (int)sizeof text) {
+        bundle_add(d, BUNDLE_FACT, STR("errlog"), str_of(text, (size_t)n));
+    }
+}
+
+static void summary_put_errlogs(bundle_draft *d, const struct conf_gateway *g)
+{
+    for (int i = 0; i < g->own_error_logs.n; i++) {
+        const struct conf_errlog *e = &g->error_logs.v[g->own_error_logs.v[i]];
+        summary_put_errlog(d, e->path, e->level, true);
+    }
+    if (g->own_error_logs.n == 0 && g->error_log.n) {
+        summary_put_errlog(d, g->error_log, g->error_level, true);
+    }
+    for (int i = 0; i < g->error_logs.n; i++) {
+        summary_put_errlog(d, g->error_logs.v[i].path, g->error_logs.v[i].level, false);
+    }
+}
+
 static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
 {
     char text[1024];
@@ -61,6 +84,9 @@ static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
     for (int i = 0; i < g->logs.n; i++) {
         summary_put(d, "access_log", g->logs.v[i].path);
     }
+    for (int i = 0; i < g->sources.n; i++) {
+        summary_put(d, "source", g->sources.v[i]);
+    }
     for (int i = 0; i < g->sites.n; i++) {
         const struct conf_site *s = &g->sites.v[i];
         for (int k = 0; k < s->certs.n; k++) {
@@ -77,13 +103,16 @@ void summary_record(bundle_draft *d, const conf *c)
     summary_put_number(d, "watchdog", g->watchdog);
     summary_put_number(d, "probation", g->probation);
     summary_put_number(d, "error_level", g->error_level);
+    summary_put_number(d, "generation_timeout", g->generation_timeout);
     summary_put_number(d, "watch", g->watch);
+    summary_put_number(d, "manners", g->manners);
+    summary_put_number(d, "daemon", g->daemon);
     summary_put(d, "user", g->user);
     summary_put(d, "group", g->group);
     summary_put(d, "pid", g->pid);
-    summary_put(d, "error_log", g->error_log);
     summary_put(d, "admin_socket", g->admin_socket);
     summary_put(d, "resolver", g->resolver);
+    summary_put_errlogs(d, g);
     summary_put_lists(d, g);
 }
 
@@ -136,6 +165,13 @@ static void summary_read_list(summary *s, str key, str value)
         vec_push(&s->zones, one);
     } else if (str_eq(key, STR("access_log"))) {
         vec_push(&s->access_logs, value);
+    } else if (str_eq(key, STR("source"))) {
+        vec_push(&s->sources, value);
+    } else if (str_eq(key, STR("errlog"))) {
+        summary_errlog one = {.path = summary_field(&rest)};
+        one.level = summary_number(summary_field(&rest));
+        one.own = summary_number(rest) == 1;
+        vec_push(&s->error_logs, one);
     } else if (str_eq(key, STR("cert"))) {
         summary_cert one = {.site = summary_field(&rest)};
         one.cert_file = summary_field(&rest);
@@ -152,20 +188,21 @@ static void summary_read_list(summary *s, str key, str value)
 int summary_read(const bundle *b, summary *out)
 {
     *out = (summary){.workers = -1};
-    int64_t watch = 0;
+    int64_t watch = 0, manners = 0, background = 0;
     const struct {
         const char *key;
         int64_t *to;
     } numbers[] = {{"workers", &out->workers},         {"shutdown_timeout", &out->shutdown_ms},
                    {"watchdog", &out->watchdog_ms},    {"probation", &out->probation_ms},
-                   {"error_level", &out->error_level}, {"watch", &watch}};
+                   {"error_level", &out->error_level}, {"watch", &watch},
+                   {"manners", &manners},              {"daemon", &background},
+                   {"generation_timeout", &out->generation_ms}};
     const struct {
         const char *key;
         str *to;
     } texts[] = {{"user", &out->user},
                  {"group", &out->group},
                  {"pid", &out->pid},
-                 {"error_log", &out->error_log},
                  {"admin_socket", &out->admin_socket},
                  {"resolver", &out->resolver}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
@@ -180,6 +217,8 @@ int summary_read(const bundle *b, summary *out)
         (void)bundle_find(b, BUNDLE_FACT, str_c(texts[i].key), texts[i].to);
     }
     out->watch = watch != 0;
+    out->nginx = manners == CONF_MANNERS_NGINX;
+    out->daemon = background != 0;
     out->workers = out->workers > 0 ? out->workers : summary_cpus();
     enum bundle_kind kind;
     str key, value;
@@ -200,4 +239,6 @@ void summary_fini(summary *s)
     vec_fini(&s->certs);
     vec_fini(&s->policies);
     vec_fini(&s->access_logs);
+    vec_fini(&s->error_logs);
+    vec_fini(&s->sources);
 }

@@ -27,12 +27,21 @@ typedef struct summary_policy {
     str name, hash;
 } summary_policy;
 
+typedef struct summary_errlog {
+    str path;
+    int64_t level;
+    bool own; /* of the process; else only routes name it */
+} summary_errlog;
+
 typedef struct summary {
     int64_t workers; /* resolved: at least 1 */
     int64_t shutdown_ms, watchdog_ms, probation_ms;
-    int64_t error_level;
-    bool watch;
-    str user, group, pid, error_log, admin_socket, resolver; /* empty: absent */
+    int64_t generation_ms; /* 0: what began under an older configuration may go on */
+    int64_t error_level;   /* where no error log is named */
+    bool watch, nginx, daemon;
+    str user, group, pid, admin_socket, resolver; /* empty: absent */
+    VEC(summary_errlog) error_logs;
+    VEC(str) sources; /* files of the configuration, in the order they were read */
     VEC(str) addresses; /* of the listeners, in the order of the configuration */
     VEC(int) backlogs;
     VEC(summary_dict) dicts;

@@ -102,34 +102,17 @@ static void worker_use_access_logs(worker *w, const conf *c)
     }
 }
 
-static const char *worker_error_log(const worker *w, const conf *c)
+/* The process' and the routes' error logs. What only older generations wrote to is closed in the table; they go on with what they have open. */
+static void worker_use_logs(worker *w, const generation *g, bool keep)
 {
-    return c->g.error_log.p ? c->g.error_log.p : w->args.error_log;
-}
-
-static void worker_use_error_log(worker *w, const conf *c)
-{
-    int fd = worker_dup_log(w, worker_error_log(w, c));
-    if (fd >= 0) {
-        log_adopt(fd);
-        log_set_level((enum log_level)c->g.error_level);
-    } else if (log_open(NULL, (enum log_level)c->g.error_level) < 0) {
-        log_warn("cannot log to stderr");
+    summary sum;
+    if (summary_read(g->bundle, &sum) == 0) {
+        logs_use_errors(w->args.logs, &sum, w->args.error_log);
+        if (keep) {
+            logs_keep_of(w->args.logs, &sum, w->args.error_log);
+        }
     }
-}
-
-/* What only older generations wrote to is closed here; they go on with what they have open. */
-static void worker_keep_logs(worker *w, const conf *c)
-{
-    int n = c->g.logs.n;
-    const char **paths = calloc((size_t)n + 1, sizeof *paths);
-    REQUIRE(paths);
-    for (int i = 0; i < n; i++) {
-        paths[i] = c->g.logs.v[i].path.p;
-    }
-    paths[n] = worker_error_log(w, c);
-    logs_keep(w->args.logs, paths, n + 1);
-    free(paths);
+    summary_fini(&sum);
 }
 
 /* Puts a generation in force. On failure the worker is in an unknown mixture: the master replaces
@@ -152,8 +135,7 @@ static int worker_enforce(worker *w, generation *g, char *err, size_t errcap)
         front_set_limits(w->front, (uint32_t)gw->max_connections,
                          (uint32_t)gw->max_connections_per_address);
         ports_keep(w->args.ports, addresses, gw->listens.n, false);
-        worker_use_error_log(w, g->conf);
-        worker_keep_logs(w, g->conf);
+        worker_use_logs(w, g, true);
     }
     free(fds);
     free(addresses);
@@ -220,7 +202,7 @@ static void worker_discard(worker *w, uint64_t number)
         addresses[i] = c->g.listens.v[i].address;
     }
     ports_keep(w->args.ports, addresses, c->g.listens.n, false);
-    worker_keep_logs(w, c);
+    worker_use_logs(w, w->current, true);
     free(addresses);
 }
 
@@ -250,7 +232,7 @@ static void worker_adopt_log(worker *w, const channel_msg *m)
     logs_adopt(w->args.logs, m->text, m->fd);
     if (w->current) { /* a rotation: what is open goes on in the new file */
         worker_use_access_logs(w, w->current->conf);
-        worker_use_error_log(w, w->current->conf);
+        worker_use_logs(w, w->current, false);
     }
 }
 

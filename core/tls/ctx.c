@@ -360,3 +360,8 @@ void tls_client_unref(tls_client *t)
     SSL_CTX_free(t->ssl);
     free(t);
 }
+
+const char *tls_library(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION);
+}

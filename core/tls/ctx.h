@@ -25,6 +25,9 @@ struct tls_server_args {
     const char *id_context;  /* session id context: listener + name + client policy */
 };
 
+/* "OpenSSL 3.0.22 25 Aug 2026": the library in use. */
+const char *tls_library(void);
+
 /* Checks that the pair belongs together, is readable and not expired. 0, or ERR_CONF with a text in err. `*not_after` (epoch s) and names for status; names are checked
  * against `host` with tls_cert_covers. */
 MUST_USE int tls_cert_check(const struct tls_cert_args *a, char *err, size_t errcap, int64_t *not_after);
