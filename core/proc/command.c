@@ -258,25 +258,34 @@ static int command_resolve(command *c)
     return 0;
 }
 
-/* What -e and -g mean depends on the dialect, which is known in the end. nginx's error log starts
- * below the prefix. */
+/* A name below the prefix, else below the folder of the configuration. Owned by the process for good. */
+static const char *command_below_prefix(const command *c, const char *name)
+{
+    char full[8200];
+    const char *slash = strrchr(c->recipe.path, '/');
+    if (name[0] == '/' || strcmp(name, "stderr") == 0) {
+        return name;
+    }
+    if (c->recipe.prefix) {
+        size_t n = strlen(c->recipe.prefix);
+        n -= n > 0 && c->recipe.prefix[n - 1] == '/';
+        snprintf(full, sizeof full, "%.*s/%s", (int)n, c->recipe.prefix, name);
+    } else {
+        snprintf(full, sizeof full, "%.*s/%s", (int)(slash ? slash - c->recipe.path : 1), slash ? c->recipe.path : ".", name);
+    }
+    char *copy = strdup(full);
+    REQUIRE(copy);
+    return copy;
+}
+
+/* What -e and -g mean depends on the dialect, which is known in the end. */
 static int command_settle(command *c)
 {
     int rc = command_resolve(c);
     if (rc == 0 && c->nginx) {
-        const char *file = c->error_log ? c->error_log : "logs/error.log";
-        if (file[0] != '/' && strcmp(file, "stderr") != 0) {
-            char full[8200];
-            const char *slash = strrchr(c->recipe.path, '/');
-            if (c->recipe.prefix) {
-                snprintf(full, sizeof full, "%s/%s", c->recipe.prefix, file);
-            } else {
-                snprintf(full, sizeof full, "%.*s/%s", (int)(slash ? slash - c->recipe.path : 1), slash ? c->recipe.path : ".", file);
-            }
-            file = strdup(full);
-            REQUIRE(file);
-        }
-        c->error_log = file;
+        c->log_is_default = !c->error_log;
+        c->error_log = command_below_prefix(c, c->error_log ? c->error_log : "logs/error.log");
+        c->pid = command_below_prefix(c, "logs/nginx.pid");
         return 0;
     }
     if (c->error_log && strcmp(c->error_log, "stderr") == 0) {

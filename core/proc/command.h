@@ -26,7 +26,8 @@ typedef struct command {
     recipe recipe;         /* share is not filled in here */
     const char *shown;     /* the configuration as named by the user */
     const char *error_log; /* -e */
-    const char *pid;       /* -g "pid …;" */
+    bool log_is_default;   /* not said: nginx's default */
+    const char *pid;       /* -g "pid …;"; nginx syntax: where the pid goes when the configuration does not say */
     const char *signal;    /* -s */
     const char *socket;    /* --socket: admin socket of another place */
     bool nginx; /* the file is in nginx syntax: answers and signals are nginx's too */

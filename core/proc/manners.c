@@ -31,25 +31,27 @@ void manners_version(bool verbose, const char *share)
     }
 }
 
-void manners_open_log(const command *c)
+void manners_open_log(command *c)
 {
+    const char *file = c->error_log;
     log_set_style(LOG_STYLE_NGINX);
     if (strcmp(c->error_log, "stderr") != 0 && log_open(c->error_log, LOG_NOTICE_) < 0) {
-        fprintf(stderr, "moongate: [alert] could not open error log file: open() \"%s\" failed (%d: %s)\n", c->error_log, errno,
+        c->error_log = c->log_is_default ? "stderr" : c->error_log;
+        fprintf(stderr, "moongate: [alert] could not open error log file: open() \"%s\" failed (%d: %s)\n", file, errno,
                 strerror(errno));
     }
 }
 
-/* "[warn] text" → the level, and the text without it. */
-static enum log_level manners_level(str *line)
+/* "FILE:LINE:COLUMN: [warn] text" → the level, and the text alone. */
+str manners_line(str line, enum log_level *level)
 {
-    size_t end = str_find(*line, ']', 0);
-    int level = line->n > 0 && line->p[0] == '[' && end < line->n ? log_level_of(str_of(line->p + 1, end - 1)) : -1;
-    if (level < 0) {
-        return LOG_EMERG_;
+    size_t open = str_search(line, STR("[")), end = str_find(line, ']', open);
+    int own = end < line.n ? log_level_of(str_of(line.p + open + 1, end - open - 1)) : -1;
+    if (own < 0) {
+        return line;
     }
-    *line = str_trim(str_from(*line, end + 1));
-    return (enum log_level)level;
+    *level = (enum log_level)own;
+    return str_trim(str_from(line, end + 1));
 }
 
 static void manners_say(enum log_level level, str text)
@@ -62,12 +64,20 @@ static void manners_say(enum log_level level, str text)
 
 void manners_diagnostics(str text)
 {
+    enum log_level level = LOG_EMERG_;
     while (text.n > 0) {
         size_t end = str_find(text, '\n', 0);
         str line = str_of(text.p, end);
         text = str_from(text, end < text.n ? end + 1 : text.n);
-        if (line.n > 0) {
-            enum log_level level = manners_level(&line);
+        if (line.n > 0 && line.p[0] == ' ') { /* the line of the file that the one before is about */
+            if (level >= LOG_WARN_) {
+                fprintf(stderr, "%.*s\n", STR_ARG(line));
+            }
+            continue;
+        }
+        level = LOG_EMERG_;
+        line = manners_line(line, &level);
+        if (line.n > 0 && level >= LOG_WARN_) {
             manners_say(level, line);
         }
     }
@@ -153,7 +163,7 @@ int manners_signal(const command *c, const bundle *b)
     if (!b || summary_read(b, &sum) < 0) {
         return 1;
     }
-    const char *path = sum.pid.n ? sum.pid.p : "";
+    const char *path = sum.pid.n ? sum.pid.p : c->pid;
     pid_t pid = daemon_pid_read(path);
     int failed = pid <= 0 ? ENOENT : kill(pid, signum) < 0 ? errno : 0;
     if (failed && pid > 0) {

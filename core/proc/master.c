@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "proc/daemon.h"
+#include "proc/manners.h"
 #include "proc/upgrade.h"
 
 #include <errno.h>
@@ -32,24 +33,12 @@ const char *master_state_name(enum master_state state)
     return names[state];
 }
 
-/* A line of nginx's dialect says its level itself: "[emerg] text". */
-static str master_line_level(str line, enum log_level *level)
-{
-    size_t end = str_find(line, ']', 0);
-    int own = line.n > 0 && line.p[0] == '[' && end < line.n ? log_level_of(str_of(line.p + 1, end - 1)) : -1;
-    if (own < 0) {
-        return line;
-    }
-    *level = (enum log_level)own;
-    return str_trim(str_from(line, end + 1));
-}
-
 void master_log_lines(enum log_level level, str text)
 {
     while (text.n > 0) {
         size_t end = str_find(text, '\n', 0);
         enum log_level own = level;
-        str line = master_line_level(str_of(text.p, end), &own);
+        str line = manners_line(str_of(text.p, end), &own);
         log_write(own, "%.*s", STR_ARG(line));
         text = str_from(text, end < text.n ? end + 1 : text.n);
     }
@@ -70,7 +59,8 @@ static bool master_logs_to_stderr(const master *m)
             return false;
         }
     }
-    return logs_fallback(&m->sum, m->options.error_log) == NULL;
+    const char *fallback = logs_fallback(&m->sum, m->options.error_log);
+    return !fallback || strcmp(fallback, "stderr") == 0;
 }
 
 /* A start that fails tells the log, and the terminal when the log is a file. */
@@ -372,11 +362,15 @@ static void master_signals(master *m)
 /* 0 or ERR_*; errno is kept. */
 static int master_write_pid(master *m)
 {
-    const char *path = m->options.pid ? m->options.pid : m->sum.pid.n ? m->sum.pid.p : NULL;
+    const char *said = m->sum.pid.n ? m->sum.pid.p : NULL;
+    const char *path = m->options.pid && !(m->sum.nginx && said) ? m->options.pid : said;
     if (!path || (m->pid_file && strcmp(path, m->pid_file) == 0)) {
         return 0;
     }
     int rc = daemon_pid_write(path);
+    if (rc == ERR_NOT_FOUND && !said) {
+        return 0; /* nginx's default folder is not there: nobody will look for it */
+    }
     if (rc < 0) {
         log_error("cannot write the pid file \"%s\": %s", path, strerror(errno));
         return rc;
@@ -553,7 +547,7 @@ static int master_open(master *m, char *err, size_t errcap)
         return rc;
     }
     rc = master_write_pid(m); /* at once: who can connect may look for it */
-    if (rc < 0 && sum->nginx) {
+    if (rc < 0 && sum->nginx && sum->pid.n) {
         snprintf(err, errcap, "open() \"%s\" failed (%d: %s)", sum->pid.p, errno, strerror(errno));
         return rc;
     }

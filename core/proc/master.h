@@ -24,7 +24,7 @@ enum master_state { MASTER_STARTING, MASTER_RUNNING, MASTER_DRAINING, MASTER_END
 
 struct master_options {
     const char *error_log; /* -e: where the configuration names none */
-    const char *pid;       /* -g "pid …": instead of the configuration's */
+    const char *pid;       /* -g "pid …": instead of the configuration's; with nginx manners: where that names none */
     const char *shown;     /* the configuration as the user named it */
     bool watch;
 };

@@ -27,11 +27,21 @@
 ---@field dicts? conf.model.dict[] shared dictionaries
 ---@field logs? conf.model.log[] access logs
 ---@field zones? conf.model.zone[] tables that limits count in, shared by the workers
+---@field manners? "native"|"nginx" log lines, signals and answers of the command line as in
+---@field daemon? boolean go to the background once the sockets listen
+---@field generation_timeout? integer how long what began under a configuration that is no longer in force may go on; 0: to its end (ms)
+---@field sources? string[] configuration files in the order they were read, for -T
+---@field error_logs? conf.model.errlog[] error logs; routes name theirs
+---@field own_error_logs? integer[] those of the process; empty: error_log
 
 ---@class conf.model.log
 ---@field path? string file; "-" is stdout
 ---@field format? "json"|"template"
 ---@field template? string line when format is template ($variables)
+
+---@class conf.model.errlog
+---@field path? string file, "stderr", or syslog:server=...
+---@field level? "debug"|"info"|"notice"|"warn"|"error"|"crit"|"alert"|"emerg" lowest level that goes there
 
 ---@class conf.model.dict
 ---@field name? string
@@ -128,6 +138,7 @@
 ---@field rewrite_location? boolean a Location that names the upstream is mapped back
 ---@field access_log? integer  (index from 0)
 ---@field guard? conf.model.guard[] one, or none
+---@field error_logs? integer[] empty: the process' own
 ---@field hooks? integer mask of 1 << phase: rewrite access balance header body log
 ---@field hook_id? integer index of the composed functions in the generation
 

@@ -1,6 +1,7 @@
---- The directive modules, in the order their emitters run: `core` first, which gives every route nginx's defaults.
+--- The directive modules, in the order their emitters run: `main` first, which gives every route nginx's defaults.
 return {
-  require "nginx.directives.core",
+  require "nginx.directives.main",
+  require "nginx.directives.log",
   require "nginx.directives.http",
   require "nginx.directives.server",
   require "nginx.directives.location",

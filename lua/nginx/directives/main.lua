@@ -1,6 +1,9 @@
 --- Directives of the main and events contexts: the process.
 local units = require "nginx.units"
 
+--- nginx waits for the end of what is in flight as long as it takes.
+local FOREVER = 31536000000
+
 local function noop(where, args)
   return { where = where, args = args, noop = true }
 end
@@ -28,20 +31,18 @@ local function pid(d, _, c)
   return c:prefix_path(d.args[1])
 end
 
-local log_levels = { debug = true, info = true, notice = true, warn = true, error = true, crit = true, alert = true, emerg = true }
-
---- error_log FILE [level]; the last one said in a block wins here.
-local function error_log(d, _, c)
-  local level = d.args[2] or "error"
-  if level:find("^debug_") then
-    level = "debug"
+--- Files in the order they were read, for -T.
+local function sources(c)
+  local list = {}
+  for file in pairs(c.diags.sources) do
+    if file ~= "command line" then
+      list[#list + 1] = file
+    end
   end
-  if not log_levels[level] then
-    return nil, ('invalid log level "%s"'):format(d.args[2])
-  end
-  local path = d.args[1]
-  local special = path == "stderr" or path:find("^syslog:") or path:find("^memory:")
-  return { path = special and path or c:prefix_path(path), level = level }
+  table.sort(list, function(a, b)
+    return c.diags.order[a] < c.diags.order[b]
+  end)
+  return list
 end
 
 local function gateway(main, g, c)
@@ -52,13 +53,11 @@ local function gateway(main, g, c)
   g.user, g.group = u and u.user, u and u.group
   g.workers = main:own("worker_processes") or 1
   g.pid = main:own("pid")
-  local logs = main:own("error_log")
-  if logs then
-    local log = logs[#logs]
-    g.error_log = log.path ~= "stderr" and log.path or nil
-    g.error_level = log.level
-  end
-  g.shutdown_timeout = main:own("worker_shutdown_timeout")
+  local patience = main:own("worker_shutdown_timeout")
+  g.shutdown_timeout, g.generation_timeout = patience or FOREVER, patience
+  g.daemon = main:get("daemon")
+  g.manners = "nginx"
+  g.sources = sources(c)
 end
 
 return {
@@ -69,7 +68,6 @@ return {
     worker_processes = { where = "main", args = 1, parse = workers },
     worker_shutdown_timeout = { where = "main", args = 1, parse = units.time },
     pid = { where = "main", args = 1, parse = pid },
-    error_log = { where = "main http server location if", args = "1+", many = true, parse = error_log },
     daemon = { where = "main", args = 1, parse = units.onoff, default = true },
     master_process = { where = "main", args = 1, parse = units.onoff, default = true },
     worker_rlimit_nofile = noop("main", 1), worker_rlimit_core = noop("main", 1), worker_priority = noop("main", 1),
