@@ -37,12 +37,6 @@ describe("the command line", function()
     assert.matches("/nonexistent/gateway.lua", done:stderr(), 1, true)
   end))
 
-  it("leaves nginx syntax for later, saying so", run(function()
-    local done = gateway.exec("events {}", { name = "nginx.conf", args = { "-c", "{conf}" } })
-    assert.equal(1, done.status)
-    assert.matches("nginx syntax is not available", done:stderr(), 1, true)
-  end))
-
   it("checks with -t and prints the compiled configuration with -T", run(function()
     local done = gateway.exec(ctl.answering("x"), { args = { "-t", "-c", "{conf}" } })
     assert.equal(0, done.status)
