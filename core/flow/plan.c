@@ -5,12 +5,13 @@
 
 #include "back/group.h"
 #include "base/err.h"
-#include "base/map.h"
 #include "conf/conf.h"
 #include "flow/access_log.h"
 #include "flow/filter.h"
 #include "flow/guard.h"
+#include "flow/hosts.h"
 #include "flow/route.h"
+#include "flow/route_nginx.h"
 #include "flow/tmpl.h"
 #include "http/headers.h"
 #include "net/addr.h"
@@ -20,11 +21,6 @@
 #include <stdlib.h>
 
 enum { PLAN_BLOCK = 32768 };
-
-struct plan_names {
-    map exact; /* lower-case host → site */
-    map wild;  /* "example.com" of "*.example.com" → site */
-};
 
 /* What compiling carries along. */
 struct making {
@@ -130,6 +126,25 @@ static int compile_route(struct making *m, route *rt)
     return rc;
 }
 
+/* Which methods a route keeps, and who takes the others. */
+static int compile_except(struct making *m, const site *s, route *rt)
+{
+    if (rt->c->except < 0) {
+        return 0;
+    }
+    if (rt->c->except >= s->c->routes.n) {
+        snprintf(m->err, m->cap, "%s: except: no such route", label_or(rt->c->label, "route"));
+        return ERR_CONF;
+    }
+    rt->except = &s->routes[rt->c->except];
+    for (int i = 0; i < rt->c->except_methods.n; i++) {
+        enum method one = method_find(rt->c->except_methods.v[i]);
+        rt->except_methods |= 1u << one;
+        rt->except_methods |= one == METHOD_GET ? 1u << METHOD_HEAD : 0;
+    }
+    return 0;
+}
+
 static int compile_trust(struct making *m, site *s)
 {
     const struct conf_site *c = s->c;
@@ -163,13 +178,18 @@ static int compile_site(struct making *m, const struct conf_site *c, site *s)
         return ERR_CONF;
     }
     s->fallback = c->fallback >= 0 ? &s->routes[c->fallback] : NULL;
-    s->table = route_table_new(s->routes, c->routes.n, p, m->err, m->cap);
-    for (int i = 0; s->table && i < c->routes.n; i++) {
-        if (compile_route(m, &s->routes[i]) < 0) {
+    if (c->match == CONF_SITE_MATCH_NGINX) {
+        s->nested = route_nginx_new(s->routes, c->routes.n, p, m->err, m->cap);
+    } else {
+        s->table = route_table_new(s->routes, c->routes.n, p, m->err, m->cap);
+    }
+    bool ok = s->nested || s->table;
+    for (int i = 0; ok && i < c->routes.n; i++) {
+        if (compile_route(m, &s->routes[i]) < 0 || compile_except(m, s, &s->routes[i]) < 0) {
             return ERR_CONF;
         }
     }
-    return s->table ? 0 : ERR_CONF;
+    return ok ? 0 : ERR_CONF;
 }
 
 static int compile_upstreams(struct making *m)
@@ -196,48 +216,27 @@ static int compile_upstreams(struct making *m)
 
 /* ---- hosts of a listener */
 
-static str lower_dup(pool *p, str s)
-{
-    char *out = pool_alloc(p, s.n + 1);
-    for (size_t i = 0; i < s.n; i++) {
-        out[i] = (char)str_lower_char((unsigned char)s.p[i]);
-    }
-    out[s.n] = 0;
-    return str_of(out, s.n);
-}
-
 static int add_name(struct making *m, plan_listen *l, site *s, str name)
 {
-    site *before;
-    if (str_eq(name, STR("*"))) {
-        before = l->any;
-        l->any = s;
-    } else if (str_has_prefix(name, STR("*."))) {
-        before = map_put(&l->names->wild, lower_dup(&m->p->pool, str_from(name, 2)), s);
-    } else {
-        before = map_put(&l->names->exact, lower_dup(&m->p->pool, name), s);
+    char why[256] = "";
+    bool first_wins = s->c->match == CONF_SITE_MATCH_NGINX;
+    site *taken = NULL;
+    if (hosts_add(l->hosts, s, name, first_wins, &taken, why, sizeof why) == 0) {
+        return 0;
     }
-    if (before && before != s) {
+    if (!taken) {
+        snprintf(m->err, m->cap, "%s: %s", label_or(s->c->label, "site"), why);
+    } else {
         snprintf(m->err, m->cap, "%s: host \"%.*s\" is taken on %.*s by the site at %s",
                  label_or(s->c->label, "site"), STR_ARG(name), STR_ARG(l->c->address),
-                 label_or(before->c->label, "another place"));
-        return ERR_CONF;
+                 label_or(taken->c->label, "another place"));
     }
-    return 0;
-}
-
-static void map_cleanup(void *arg)
-{
-    map_fini(arg);
+    return ERR_CONF;
 }
 
 static int compile_hosts(struct making *m, plan_listen *l)
 {
-    l->names = pool_alloc(&m->p->pool, sizeof *l->names);
-    map_init(&l->names->exact);
-    map_init(&l->names->wild);
-    pool_on_fini(&m->p->pool, map_cleanup, &l->names->exact);
-    pool_on_fini(&m->p->pool, map_cleanup, &l->names->wild);
+    l->hosts = hosts_new(&m->p->pool);
     for (int i = 0; i < l->c->sites.n; i++) {
         site *s = &m->p->sites[l->c->sites.v[i]];
         for (int k = 0; k < s->c->names.n; k++) {
@@ -500,16 +499,8 @@ void plan_unref(plan *p)
     }
 }
 
-site *plan_site(const plan_listen *l, str host)
+site *plan_site(const plan_listen *l, str host, pool *p, struct host_match **match)
 {
-    const struct plan_names *names = l->names;
-    site *s = names->exact.n && host.n ? map_get(&names->exact, host) : NULL;
-    for (size_t dot = 0; !s && names->wild.n && dot < host.n;) {
-        dot = str_find(host, '.', dot) + 1;
-        s = dot < host.n ? map_get(&names->wild, str_from(host, dot)) : NULL;
-    }
-    if (!s) {
-        s = l->any ? l->any : l->def;
-    }
-    return s;
+    site *s = hosts_find(l->hosts, host, p, match);
+    return s ? s : l->def;
 }

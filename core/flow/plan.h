@@ -15,6 +15,7 @@ typedef struct group_set group_set;
 typedef struct regex regex;
 typedef struct tls_server tls_server;
 typedef struct tmpl tmpl;
+struct host_match;
 
 /* A header operation, compiled. */
 typedef struct headerop {
@@ -44,6 +45,8 @@ struct route {
     struct route_when *when; /* matchers, compiled (route.c) */
     int nwhen;
     uint32_t rank;           /* position in the file among the site's routes */
+    const struct route *except; /* takes the methods that are not in except_methods; NULL: none */
+    uint32_t except_methods; /* mask of 1 << enum method */
     uint16_t literals;       /* segments pattern: number of literal segments */
     int nparams;             /* segments pattern: names of :name parts, in order */
     str *param_names;
@@ -51,7 +54,8 @@ struct route {
 
 struct site {
     const struct conf_site *c;
-    struct route_table *table;
+    struct route_table *table; /* match = specific */
+    struct route_nginx *nested; /* match = nginx */
     route *routes;           /* same order as c->routes */
     route *fallback;
     cidr *trust;
@@ -62,8 +66,7 @@ struct site {
 /* What a listener needs to find the site of a host. */
 typedef struct plan_listen {
     const struct conf_listen *c;
-    struct plan_names *names; /* host → site */
-    site *any;               /* "*" */
+    struct hosts *hosts;
     site *def;               /* default_site; NULL: refuse */
     tls_server *tls;         /* NULL: plain */
 } plan_listen;
@@ -90,7 +93,7 @@ MUST_USE plan *plan_new(conf *c, uint64_t generation, char *err, size_t errcap);
 MUST_USE int plan_attach(plan *p, group_set *groups, char *err, size_t errcap);
 plan *plan_ref(plan *p);
 void plan_unref(plan *p);
-/* The site of a host (lower case, no port) on a listener, or NULL. */
-site *plan_site(const plan_listen *l, str host);
+/* The site of a host (lower case, no port) on a listener, the listener's default, or NULL. `match` (may be NULL) is filled from `p` when the name is a regex. */
+site *plan_site(const plan_listen *l, str host, pool *p, struct host_match **match);
 
 #endif

@@ -109,6 +109,7 @@ struct req {
     bool path_changed, query_changed;
     regex_match *captures; /* of the route's regex, over capture_subject */
     str capture_subject;
+    struct host_match *host_match; /* the site's name is a regex: what it captured */
     int nparams;
     struct body *body;   /* request body; NULL: none */
     struct guard_state *guard; /* of limits and access control; NULL: nothing to remember */
@@ -192,6 +193,8 @@ uint32_t req_count(void);
 /* As mem_trim and mem_has_spare, for spare requests. */
 void req_trim(void);
 bool req_has_spare(void);
+/* Puts a request on a route, or on the one that takes its method there. */
+void req_take_route(req *r, const route *rt);
 /* An answer made here: status, text (borrowed: must live in r->pool or static), content type (empty: text/plain). Fields already in r->res.h are kept. */
 void req_reply(req *r, int status, str text, str content_type);
 

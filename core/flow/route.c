@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "flow/radix.h"
 #include "flow/req.h"
+#include "flow/route_regex.h"
 #include "flow/route_when.h"
 
 #include <stdio.h>
@@ -26,14 +27,15 @@ struct alike {
 typedef struct spot {
     radix_node *node;
     struct spot *next; /* all spots of a table, while building */
-    struct alike exact, slash, prefix, regex;
-    const struct spot *prefix_at, *regex_at; /* this or the nearest above that has some */
-    const struct spot *above_prefix, *above_regex;
+    struct alike exact, slash, prefix;
+    const struct spot *prefix_at; /* this or the nearest above that has some */
+    const struct spot *above_prefix;
 } spot;
 
 struct route_table {
-    radix plain, folded, segments;
-    bool has_folded, has_segments;
+    radix plain, segments;
+    bool has_segments;
+    route_regexes *regexes;
     spot *spots;
 };
 
@@ -140,58 +142,6 @@ static int add_unique(struct alike *a, const route *rt, pool *p, char *err, size
     return 0;
 }
 
-static void regex_cleanup(void *arg)
-{
-    regex_free(arg);
-}
-
-regex *route_regex(pool *p, str pattern, bool caseless, char *err, size_t errcap)
-{
-    char why[160] = "";
-    size_t at = 0;
-    /* "$" must not match before a final line feed: "/admin%0A" is not "/admin" */
-    unsigned flags = REGEX_DOLLAR_ENDONLY | (caseless ? REGEX_CASELESS : 0);
-    regex *re = regex_new(pattern, flags, why, sizeof why, &at);
-    if (!re) {
-        snprintf(err, errcap, "bad regex \"%.*s\": %s at offset %zu", STR_ARG(pattern), why, at);
-        return NULL;
-    }
-    pool_on_fini(p, regex_cleanup, re);
-    return re;
-}
-
-/* The bytes every match starts with, letters folded. A caseless pattern has the same beginning as
- * its case-sensitive twin but for case. */
-static str folded_prefix(str pattern, pool *p)
-{
-    regex *twin = regex_new(pattern, REGEX_DOLLAR_ENDONLY, NULL, 0, NULL);
-    if (!twin) {
-        return STR_EMPTY;
-    }
-    str prefix = regex_literal_prefix(twin);
-    char *out = pool_alloc(p, prefix.n + 1);
-    for (size_t i = 0; i < prefix.n; i++) {
-        out[i] = (char)str_lower_char((unsigned char)prefix.p[i]);
-    }
-    regex_free(twin);
-    return str_of(out, prefix.n);
-}
-
-static int add_regex(route_table *t, route *rt, pool *p, char *err, size_t cap)
-{
-    char why[256];
-    rt->re = route_regex(p, rt->c->pattern, rt->c->caseless, why, sizeof why);
-    if (!rt->re) {
-        snprintf(err, cap, "%s: %s", label_of(rt), why);
-        return ERR_CONF;
-    }
-    radix *tree = rt->c->caseless ? &t->folded : &t->plain;
-    str prefix = rt->c->caseless ? folded_prefix(rt->c->pattern, p) : regex_literal_prefix(rt->re);
-    t->has_folded |= rt->c->caseless;
-    alike_add(&spot_of(t, tree, radix_put(tree, NULL, prefix))->regex, rt, p);
-    return 0;
-}
-
 static int add_exact(route_table *t, route *rt, pool *p, char *err, size_t cap)
 {
     spot *s = spot_of(t, &t->plain, radix_put(&t->plain, NULL, rt->c->pattern));
@@ -257,7 +207,7 @@ static int add_route(route_table *t, route *rt, pool *p, char *err, size_t cap)
     case CONF_MATCH_SEGMENTS:
         return add_segments(t, rt, p, err, cap);
     case CONF_MATCH_REGEX:
-        return add_regex(t, rt, p, err, cap);
+        return route_regexes_add(t->regexes, rt, err, cap);
     case CONF_MATCH_NAMED:
     case CONF_MATCH_INNER:
         return 0; /* not reached by a path */
@@ -271,7 +221,7 @@ static const spot *next_above(const spot *s)
     return up && up->near_item ? up->near_item->item : NULL;
 }
 
-/* Chains of spots that have prefixes or regexes, so that a search visits nothing else. */
+/* Chains of spots that have prefixes, so that a search visits nothing else. */
 static void link_spots(route_table *t)
 {
     for (spot *s = t->spots; s; s = s->next) {
@@ -280,12 +230,7 @@ static void link_spots(route_table *t)
             up = next_above(up);
         }
         s->above_prefix = up;
-        for (up = next_above(s); up && !up->regex.n;) {
-            up = next_above(up);
-        }
-        s->above_regex = up;
         s->prefix_at = s->prefix.n ? s : s->above_prefix;
-        s->regex_at = s->regex.n ? s : s->above_regex;
     }
 }
 
@@ -305,7 +250,7 @@ route_table *route_table_new(route *routes, int n, pool *p, char *err, size_t er
 {
     route_table *t = pool_zalloc(p, sizeof *t);
     radix_init(&t->plain, p, false);
-    radix_init(&t->folded, p, true);
+    t->regexes = route_regexes_new(p);
     radix_init(&t->segments, p, false);
     route **sorted = pool_alloc(p, sizeof *sorted * (size_t)(n ? n : 1));
     for (int i = 0; i < n; i++) {
@@ -331,7 +276,7 @@ route_table *route_table_new(route *routes, int n, pool *p, char *err, size_t er
         }
     }
     radix_seal(&t->plain);
-    radix_seal(&t->folded);
+    route_regexes_seal(t->regexes);
     radix_seal(&t->segments);
     link_spots(t);
     return t;
@@ -403,28 +348,6 @@ static const route *find_prefix(struct search *s, const spot *from)
     return NULL;
 }
 
-/* The regex of lowest rank that is at least `from`, over a chain of lists that are each in file
- * order. */
-static const route *next_regex(const spot *chain, uint32_t from, const route *best)
-{
-    for (const spot *at = chain ? chain->regex_at : NULL; at; at = at->above_regex) {
-        uint32_t lo = 0;
-        uint32_t hi = at->regex.n;
-        while (lo < hi) {
-            uint32_t mid = (lo + hi) / 2;
-            if (at->regex.v[mid]->rank < from) {
-                lo = mid + 1;
-            } else {
-                hi = mid;
-            }
-        }
-        if (lo < at->regex.n && (!best || at->regex.v[lo]->rank < best->rank)) {
-            best = at->regex.v[lo];
-        }
-    }
-    return best;
-}
-
 static const route *take_captures(req *r, const route *rt, const regex_match *m)
 {
     r->captures = pool_alloc(&r->pool, sizeof *m);
@@ -434,12 +357,16 @@ static const route *take_captures(req *r, const route *rt, const regex_match *m)
     return rt;
 }
 
-static const route *find_regex(struct search *s, const spot *plain, const spot *folded)
+static const route *find_regex(struct search *s, const route_regexes *regexes)
 {
     regex_match m;
+    struct regex_walk w;
+    if (!route_regexes_walk(regexes, s->r->path, &w)) {
+        return NULL;
+    }
     uint32_t from = 0;
     for (;;) {
-        const route *rt = next_regex(folded, from, next_regex(plain, from, NULL));
+        const route *rt = route_regexes_next(&w, from);
         if (!rt) {
             return NULL;
         }
@@ -551,9 +478,8 @@ static const route *find(const route_table *t, struct search *s)
     if (!rt && t->has_segments) {
         rt = find_segments(s, t);
     }
-    const spot *folded = !rt && t->has_folded ? deepest(&t->folded, path) : NULL;
-    if (!rt && ((plain && plain->regex_at) || folded)) {
-        rt = find_regex(s, plain, folded);
+    if (!rt && route_regexes_has_any(t->regexes)) {
+        rt = find_regex(s, t->regexes);
     }
     if (!rt && !s->failed) {
         rt = find_prefix(s, plain);

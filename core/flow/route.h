@@ -23,7 +23,6 @@
 #include "base/pool.h"
 
 struct req;
-typedef struct regex regex;
 typedef struct route route;
 typedef struct route_table route_table;
 
@@ -37,7 +36,5 @@ enum { ROUTE_FAILED = 1 << 30 };
  * method) for a 405 with Allow; ROUTE_FAILED when a regex hit its limits: then not even the fallback, which is the
  * caller's, may take the request; else 0. */
 const route *route_find(const struct route_table *t, struct req *r, uint32_t *allowed);
-/* Compiles a pattern that lives as long as the pool; NULL with a text in err. */
-MUST_USE regex *route_regex(pool *p, str pattern, bool caseless, char *err, size_t errcap);
 
 #endif

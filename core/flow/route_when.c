@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "flow/req.h"
 #include "flow/route.h"
+#include "flow/route_regex.h"
 #include "http/cookie.h"
 
 #include <stdio.h>

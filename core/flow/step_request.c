@@ -7,7 +7,9 @@
 #include "flow/limits.h"
 #include "flow/plan.h"
 #include "flow/realip.h"
+#include "flow/redirect.h"
 #include "flow/route.h"
+#include "flow/route_nginx.h"
 #include "flow/steps.h"
 #include "shm/stats.h"
 
@@ -45,10 +47,7 @@ static void choose_face(req *r)
     if (host && uri_host(host->value, &r->pool, &r->host, &r->port) < 0) {
         r->host = STR_EMPTY;
     }
-    site *s = r->host.n ? plan_site(r->listen, r->host) : NULL;
-    if (!s) {
-        s = r->listen->def ? r->listen->def : r->listen->any;
-    }
+    site *s = plan_site(r->listen, r->host, &r->pool, &r->host_match);
     const struct conf_ints *all = &r->listen->c->sites;
     if (!s && all->n == 1) {
         s = &r->plan->sites[all->v[0]]; /* there is no other it could be meant for */
@@ -76,7 +75,7 @@ int step_admit(req *r)
 
 static int find_site(req *r)
 {
-    r->site = plan_site(r->listen, r->host);
+    r->site = plan_site(r->listen, r->host, &r->pool, &r->host_match);
     if (!r->site) {
         return r->client.tls ? ERR_MISDIRECTED : ERR_NO_ROUTE;
     }
@@ -111,7 +110,7 @@ static int method_not_allowed(req *r, uint32_t allowed)
 static bool goes_straight_up(const req *r)
 {
     enum { BEFORE = 1u << PHASE_REWRITE | 1u << PHASE_ACCESS };
-    return r->group && !r->route->guard && !(r->route->hooks & BEFORE) && !r->route->c->slash_redirect;
+    return r->group && !r->route->guard && !(r->route->hooks & BEFORE) && (!r->route->c->slash_redirect || r->site->nested);
 }
 
 static int apply_route(req *r)
@@ -132,6 +131,32 @@ static int apply_route(req *r)
     return goes_straight_up(r) ? STEP_JUMP | STEP_PICK : STEP_NEXT;
 }
 
+void req_take_route(req *r, const route *rt)
+{
+    bool keeps = !rt->except || (r->in.method != METHOD_OTHER && (rt->except_methods >> r->in.method & 1));
+    r->route = keeps ? rt : rt->except;
+}
+
+/* The route by nginx's rules; what none takes is the server's own. */
+static int route_nested(req *r)
+{
+    bool failed = false;
+    const route *rt = route_nginx_find(r->site->nested, r, &failed);
+    if (failed) {
+        return ERR_LIMIT;
+    }
+    if (!rt) {
+        r->route = r->site->fallback;
+        return r->route ? apply_route(r) : ERR_NO_ROUTE;
+    }
+    req_take_route(r, rt);
+    if (UNLIKELY(rt->c->slash_redirect) && rt->c->match != CONF_MATCH_REGEX && r->path.n + 1 == rt->c->pattern.n) {
+        int rc = redirect_to_slash(r);
+        return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
+    }
+    return apply_route(r);
+}
+
 int step_route(req *r)
 {
     if (!r->site || r->redirects) {
@@ -139,6 +164,9 @@ int step_route(req *r)
         if (rc < 0) {
             return rc;
         }
+    }
+    if (r->site->nested) {
+        return route_nested(r);
     }
     uint32_t allowed = 0;
     r->route = route_find(r->site->table, r, &allowed);

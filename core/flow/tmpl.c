@@ -11,7 +11,7 @@
 
 enum { PARTS_MAX = 128 };
 
-enum part_kind { PART_TEXT, PART_VAR, PART_CAPTURE, PART_PARAM };
+enum part_kind { PART_TEXT, PART_VAR, PART_CAPTURE, PART_PARAM, PART_HOST };
 
 struct part {
     uint8_t kind;
@@ -86,6 +86,11 @@ static int add_variable(struct compiling *c, size_t at, str name)
     p.number = c->rt && c->rt->re ? regex_name(c->rt->re, name) : -1;
     if (p.number > 0) {
         p.kind = PART_CAPTURE;
+        return add_part(c, at, p);
+    }
+    if (c->rt && c->rt->site && var_is_host_capture(c->rt->site->c, name)) {
+        p.kind = PART_HOST;
+        p.text = pool_dup(c->pool, name);
         return add_part(c, at, p);
     }
     return unknown(c, at, name);
@@ -189,6 +194,8 @@ static str part_value(const struct part *p, req *r)
         return p->var->get(r, p->text);
     case PART_CAPTURE:
         return var_capture(r, p->number);
+    case PART_HOST:
+        return var_host_capture(r, p->text);
     case PART_PARAM:
         return var_param(r, p->number);
     }

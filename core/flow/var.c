@@ -4,6 +4,8 @@
 
 #include "base/map.h"
 #include "base/regex.h"
+#include "conf/conf.h"
+#include "flow/hosts.h"
 #include "flow/plan.h"
 #include "flow/var_impl.h"
 
@@ -58,14 +60,43 @@ const var *var_find(str name, str *arg)
     return NULL;
 }
 
+static str capture_of(const regex_match *m, str subject, int number)
+{
+    if (number < 0 || number >= m->n || m->at[2 * number] < 0) {
+        return VAR_ABSENT;
+    }
+    return str_of(subject.p + m->at[2 * number], (size_t)(m->at[2 * number + 1] - m->at[2 * number]));
+}
+
 str var_capture(req *r, int number)
 {
     const regex_match *m = r->captures;
-    if (!m || number < 0 || number >= m->n || m->at[2 * number] < 0) {
-        return VAR_ABSENT;
+    if (!m && r->host_match) {
+        return capture_of(r->host_match->m, r->host_match->host, number);
     }
-    return str_of(r->capture_subject.p + m->at[2 * number],
-                  (size_t)(m->at[2 * number + 1] - m->at[2 * number]));
+    return m ? capture_of(m, r->capture_subject, number) : VAR_ABSENT;
+}
+
+str var_host_capture(const req *r, str name)
+{
+    const struct host_match *h = r->host_match;
+    int number = h ? regex_name(h->re, name) : -1;
+    return number > 0 ? capture_of(h->m, h->host, number) : VAR_ABSENT;
+}
+
+bool var_is_host_capture(const struct conf_site *s, str name)
+{
+    for (int i = 0; i < s->names.n; i++) {
+        str rest = s->names.v[i];
+        for (size_t at; rest.n && (at = str_search(rest, name)) < rest.n;) {
+            bool opens = at > 0 && rest.p[at - 1] == '<' && at + name.n < rest.n && rest.p[at + name.n] == '>';
+            if (opens) {
+                return true;
+            }
+            rest = str_from(rest, at + 1);
+        }
+    }
+    return false;
 }
 
 str var_param(const req *r, int number)
@@ -95,7 +126,7 @@ str var_get(req *r, str name)
         return var_param(r, number);
     }
     number = r->route && r->route->re ? regex_name(r->route->re, name) : -1;
-    return number > 0 ? var_capture(r, number) : VAR_ABSENT;
+    return number > 0 ? var_capture(r, number) : var_host_capture(r, name);
 }
 
 str var_number(req *r, uint64_t v)

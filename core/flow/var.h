@@ -6,6 +6,7 @@
 
 struct req;
 struct route;
+struct conf_site;
 typedef struct var var;
 
 struct var {
@@ -28,6 +29,9 @@ void var_know_connection(struct req *r);
 void var_leave_connection(struct req *r);
 /* Group `number` of the route's regex. */
 str var_capture(struct req *r, int number);
+/* What a named group of the site's name captured; can the names of a site capture that? */
+str var_host_capture(const struct req *r, str name);
+bool var_is_host_capture(const struct conf_site *s, str name);
 /* The value of the route's ":name" segment with this number; and the number of a name, or -1. */
 str var_param(const struct req *r, int number);
 int var_param_number(const struct route *rt, str name);

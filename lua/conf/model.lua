@@ -107,6 +107,11 @@
 ---@field strip_path? string
 ---@field add_path? string
 ---@field slash_redirect? boolean exact path without its final slash: 301 to the one with it
+---@field absolute_redirect? boolean a Location of ours that is a path is sent as a URL
+---@field port_in_redirect? boolean such a URL names the local port
+---@field redirect_host? string host of such a URL; absent: the request's
+---@field except_methods? string[] nginx: methods that this route keeps for itself; GET takes HEAD in
+---@field except? integer nginx: the route of this site that takes all other methods; -1: none (index from 0)
 ---@field upstream_http? "1.0"|"1.1"
 ---@field upstream_keepalive? boolean
 ---@field host_header? string Host sent upstream; absent: the client's ($variables)

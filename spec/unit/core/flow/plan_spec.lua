@@ -32,10 +32,10 @@ describe("flow/plan", function()
       ["a.example"] = "ab", ["b.example"] = "ab", ["c.example"] = "wild", ["x.dev.example"] = "dev", ["x.y.dev.example"] = "dev",
       ["dev.example"] = "wild", ["example"] = "any", ["other"] = "any", [""] = "any", ["..."] = "any",
     }) do
-      assert.equal(label, label_of(C.plan_site(p.listens[0], unit.str(host))), host)
+      assert.equal(label, label_of(C.plan_site(p.listens[0], unit.str(host), nil, nil)), host)
     end
-    assert.is_nil(label_of(C.plan_site(p.listens[1], unit.str("other"))))
-    assert.equal("any", label_of(C.plan_site(p.listens[2], unit.str("other"))))
+    assert.is_nil(label_of(C.plan_site(p.listens[1], unit.str("other"), nil, nil)))
+    assert.equal("any", label_of(C.plan_site(p.listens[2], unit.str("other"), nil, nil)))
     C.plan_unref(p)
   end)
 
