@@ -17,7 +17,7 @@ const char *step_name(enum req_step s);
 
 /* The functions behind the rows; each returns what is said above. */
 
-/* step_request.c */
+/* step_request.c, step_route.c */
 int step_admit(req *r);
 int step_route(req *r);
 int step_rewrite(req *r);
