@@ -35,7 +35,7 @@ local vendors = {
   { "^zlib%.h$", { "flow/filter_compress.c" } },
   { "^brotli/", { "flow/filter_compress.c" } },
   { "^zstd%.h$", { "flow/filter_compress.c" } },
-  { "^ares", { "net/resolve.c" } },
+  { "^ares", { "net/resolve.c", "net/resolve_srv.c", "net/resolve_impl.h" } },
 }
 
 -- Below the top of the tree 30. front/ and script/ join the request engine with a protocol and with Lua: they see two worlds

@@ -5,6 +5,7 @@
 
 #include "back/balance.h"
 #include "back/group_impl.h"
+#include "back/nameserver.h"
 #include "back/origin.h"
 #include "back/peer.h"
 #include "base/check.h"
@@ -13,6 +14,7 @@
 #include "tls/ctx.h"
 #include "tls/stream_tls.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -20,15 +22,6 @@ enum {
     BUDGET_FIRST = 10 * RETRY_COST,
     BUDGET_MAX = 100 * RETRY_COST,
     WAITERS_MAX = 100000
-};
-
-struct group_set {
-    loop *l;
-    resolver *resolver;
-    list groups;
-    list waiters;
-    uint32_t nwaiters;
-    bool closing;
 };
 
 /* A request that waits for a group's first addresses. */
@@ -46,7 +39,16 @@ group_set *group_set_new(loop *l, resolver *r)
     s->resolver = r;
     list_init(&s->groups);
     list_init(&s->waiters);
+    list_init(&s->names);
+    list_init(&s->dynamic_lru);
+    map_init(&s->dynamic);
     return s;
+}
+
+static void set_end(group_set *s)
+{
+    map_fini(&s->dynamic);
+    free(s);
 }
 
 void group_set_free(group_set *s)
@@ -56,7 +58,7 @@ void group_set_free(group_set *s)
     }
     s->closing = true;
     if (list_is_empty(&s->groups)) { /* else the last group does it */
-        free(s);
+        set_end(s);
     }
 }
 
@@ -67,7 +69,7 @@ loop *group_set_loop(const group_set *s)
 
 resolver *group_resolver(const group *g)
 {
-    return g->set->resolver;
+    return g->names ? nameserver_resolver(g->names) : g->set->resolver;
 }
 
 /* ---- waiting for addresses */
@@ -172,6 +174,15 @@ void group_rebuild(group *g)
     }
 }
 
+/* Another resolver is asked from now on; the last answers stay meanwhile. */
+static void group_stop_lookups(group *g)
+{
+    LIST_EACH(it, &g->origins)
+    {
+        origin_stop(list_item(it, origin, node));
+    }
+}
+
 static origin *find_origin(group *g, str address)
 {
     LIST_EACH(it, &g->origins)
@@ -184,7 +195,7 @@ static origin *find_origin(group *g, str address)
     return NULL;
 }
 
-static void update_origins(group *g, const struct conf_peers *c)
+void group_set_origins(group *g, const struct conf_peers *c)
 {
     LIST_EACH(it, &g->origins)
     {
@@ -195,7 +206,7 @@ static void update_origins(group *g, const struct conf_peers *c)
         if (o) {
             origin_update(o, &c->v[i]);
         } else {
-            o = origin_new(g, &c->v[i], g->own.tls ? 443 : 80);
+            o = origin_new(g, &c->v[i], c->v[i].port ? (uint16_t)c->v[i].port : g->tls ? 443 : 80);
         }
         o->kept = true;
         list_remove(&o->node);
@@ -218,19 +229,19 @@ static void update_origins(group *g, const struct conf_peers *c)
     }
 }
 
-static group *group_find(group_set *s, str name)
+group *group_find(const group_set *s, str name)
 {
     LIST_EACH(it, &s->groups)
     {
         group *g = list_item(it, group, node);
-        if (str_eq(g->name, name)) {
+        if (!g->like && str_eq(g->name, name)) {
             return g;
         }
     }
     return NULL;
 }
 
-static group *group_new(group_set *s, str name)
+group *group_new(group_set *s, str name)
 {
     group *g = calloc(1, sizeof *g);
     REQUIRE(g != NULL);
@@ -242,6 +253,7 @@ static group *group_new(group_set *s, str name)
     g->budget = BUDGET_FIRST;
     list_init(&g->origins);
     list_init(&g->peers);
+    list_init(&g->lru);
     list_push_back(&s->groups, &g->node);
     return g;
 }
@@ -249,18 +261,20 @@ static group *group_new(group_set *s, str name)
 static void group_free(group *g)
 {
     group_set *s = g->set;
+    group_forget_dynamic(g);
     while (!list_is_empty(&g->origins)) {
         origin_free(list_item(g->origins.next, origin, node));
     }
     REQUIRE(list_is_empty(&g->peers));
     tls_client_unref(g->tls);
+    nameserver_unref(g->names);
     list_remove(&g->node);
     free(g->tiers[0].v);
     free(g->tiers[1].v);
     free((void *)(uintptr_t)g->name.p);
     free(g);
     if (s->closing && list_is_empty(&s->groups)) {
-        free(s);
+        set_end(s);
     }
 }
 
@@ -310,17 +324,29 @@ static void update_tls(group *g, const struct conf_upstream *c, tls_client *made
     }
 }
 
-static void group_update(group *g, const struct conf_upstream *c, tls_client *made)
+void group_copy_conf(group *g, const struct conf_upstream *c)
 {
-    update_tls(g, c, made);
-    g->tls_hash = tls_hash(c);
     g->own = *c;
-    /* what points into the configuration does not come along */
     g->own.name = g->name;
     g->own.peers = (struct conf_peers){0};
     g->own.hash_key = g->own.tls_name = g->own.label = STR_EMPTY;
     g->own.tls_ca_pem = g->own.tls_cert_pem = g->own.tls_key_pem = STR_EMPTY;
-    update_origins(g, &c->peers);
+}
+
+static void group_update(group *g, const struct conf_upstream *c, tls_client *made,
+                         nameserver *names)
+{
+    group_forget_dynamic(g); /* they are made anew, with the new settings */
+    update_tls(g, c, made);
+    g->tls_hash = tls_hash(c);
+    bool moved = g->names != names;
+    if (moved) {
+        group_stop_lookups(g);
+    }
+    nameserver_unref(g->names);
+    g->names = names;
+    group_copy_conf(g, c);
+    group_set_origins(g, &c->peers);
 }
 
 /* A context for an upstream whose TLS settings are new; NULL in *out when the group's own will do.
@@ -343,23 +369,45 @@ static int prepare_tls(group_set *s, const struct conf_upstream *c, tls_client *
     return *out ? 0 : ERR_CONF;
 }
 
+/* What applying needs and may fail: made before anything is changed. */
+struct prepared {
+    tls_client *tls;
+    nameserver *names;
+};
+
+static int prepare(group_set *s, const conf *c, int i, struct prepared *p, char *err, size_t cap)
+{
+    const struct conf_upstream *u = &c->g.upstreams.v[i];
+    if (u->resolver >= 0) {
+        const struct conf_resolver *r = &c->g.resolvers.v[u->resolver];
+        p->names = nameserver_get(s, r);
+        if (!p->names) {
+            snprintf(err, cap, "upstream %.*s: resolver: \"%.*s\" are no addresses of DNS servers",
+                     STR_ARG(u->name), STR_ARG(r->servers));
+            return ERR_CONF;
+        }
+    }
+    return prepare_tls(s, u, &p->tls, err, cap);
+}
+
 int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap)
 {
     const struct conf_upstreams *u = &c->g.upstreams;
-    tls_client **made = calloc((size_t)u->n + 1, sizeof *made);
+    struct prepared *made = calloc((size_t)u->n + 1, sizeof *made);
     REQUIRE(made != NULL);
     int rc = 0;
     for (int i = 0; i < u->n && rc == 0; i++) {
-        rc = prepare_tls(s, &u->v[i], &made[i], err, errcap);
+        rc = prepare(s, c, i, &made[i], err, errcap);
     }
     for (int i = 0; i < u->n; i++) { /* nothing can fail from here on: all or nothing */
         if (rc < 0) {
-            tls_client_unref(made[i]);
+            tls_client_unref(made[i].tls);
+            nameserver_unref(made[i].names);
             continue;
         }
         group *g = group_find(s, u->v[i].name);
         g = g ? g : group_new(s, u->v[i].name);
-        group_update(g, &u->v[i], made[i]);
+        group_update(g, &u->v[i], made[i].tls, made[i].names);
         out[i] = group_ref(g);
     }
     free(made);
@@ -393,6 +441,9 @@ static peer *choose(const choice *c)
 
 peer *group_pick(group *g, const struct pick_args *a)
 {
+    if (UNLIKELY(g->awaits)) {
+        return NULL;
+    }
     for (int i = 0; i < 2; i++) {
         choice c = {g, &g->tiers[i], a};
         peer *p = c.tier->n ? choose(&c) : NULL;

@@ -17,6 +17,7 @@ typedef struct peer peer;
 typedef struct group_set group_set;
 typedef struct job job;
 typedef struct loop loop;
+typedef struct nameserver nameserver;
 typedef struct resolver resolver;
 typedef struct tls_client tls_client;
 
@@ -67,7 +68,13 @@ struct group {
     int64_t budget_at_ms;
     uint64_t tls_hash;       /* of the TLS settings */
     uint64_t config_tag;     /* changes with TLS settings: parked connections of an older tag are not reused */
+    nameserver *names;       /* who is asked for names; NULL: the set's resolver */
     bool unresolved;         /* at least one name has no address yet */
+    bool awaits;             /* made at run time, its answer is out of date: no pick before the next one */
+    /* -- made at run time (dynamic.h) */
+    group *like, *twin;      /* whose settings, whose peers; NULL: configured; forgotten before those are freed */
+    str dynamic_key;
+    list lru;
 };
 
 struct pick_args {

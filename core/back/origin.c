@@ -4,6 +4,7 @@
 #include "back/group_impl.h"
 #include "back/peer.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 
@@ -78,30 +79,49 @@ static void set_addrs(origin *o, const addr *v, int n)
     group_rebuild(o->g);
 }
 
-static void lookup_failed(origin *o, int err)
+/* Made at run time: looked up when it is asked for, never by the clock. */
+static bool is_on_demand(const origin *o)
 {
-    if (o->retry_ms == LOOKUP_MIN_MS) { /* the first of a row */
-        log_warn("upstream %.*s: %.*s: %s%s", STR_ARG(o->g->name), STR_ARG(o->host), err_text(err),
+    return o->g->like && !o->g->twin;
+}
+
+static void lookup_failed(origin *o, int err, bool none)
+{
+    group *g = o->g;
+    g->awaits = false;
+    if (is_on_demand(o) || (none && g->own.dns_empty)) {
+        if (!is_on_demand(o) || g->npeers) {
+            log_warn("upstream %.*s: %.*s has no addresses", STR_ARG(g->name), STR_ARG(o->host));
+        }
+        set_addrs(o, NULL, 0);
+    } else if (o->retry_ms == LOOKUP_MIN_MS) { /* the first of a row */
+        log_warn("upstream %.*s: %.*s: %s%s", STR_ARG(g->name), STR_ARG(o->host), err_text(err),
                  o->answered ? "; the last addresses stay" : "");
     }
-    timer_set(group_set_loop(o->g->set), &o->timer, o->retry_ms);
+    if (!is_on_demand(o)) {
+        timer_set(group_set_loop(g->set), &o->timer, o->retry_ms);
+    }
     o->retry_ms = o->retry_ms * 2 < LOOKUP_RETRY_MAX_MS ? o->retry_ms * 2 : LOOKUP_RETRY_MAX_MS;
-    group_wake_waiters(o->g);
+    group_wake_waiters(g);
 }
 
 static void lookup_done(origin *o, int rc, resolve_answer *a)
 {
     if (rc < 0 || a->n == 0) {
-        lookup_failed(o, rc < 0 ? rc : ERR_RESOLVE);
+        lookup_failed(o, rc < 0 ? rc : ERR_RESOLVE, rc == ERR_RESOLVE && a->none);
         return;
     }
     for (int i = 0; i < a->n; i++) {
         addr_set_port(&a->v[i], o->port);
     }
+    o->g->awaits = false;
     set_addrs(o, a->v, a->n);
     o->retry_ms = LOOKUP_MIN_MS;
-    timer_set(group_set_loop(o->g->set), &o->timer,
-              a->ttl_ms > LOOKUP_MIN_MS ? a->ttl_ms : LOOKUP_MIN_MS);
+    o->fresh_ms = clock_ms() + a->ttl_ms;
+    if (!is_on_demand(o)) {
+        timer_set(group_set_loop(o->g->set), &o->timer,
+                  a->ttl_ms > LOOKUP_MIN_MS ? a->ttl_ms : LOOKUP_MIN_MS);
+    }
     group_wake_waiters(o->g);
 }
 
@@ -132,7 +152,7 @@ void origin_start(origin *o)
     if (!o->host.n || o->query || !r) {
         return;
     }
-    resolve_answer a;
+    resolve_answer a = {.n = 0};
     int rc = resolve_cached(r, o->host, &a);
     if (rc == ERR_AGAIN) {
         o->query = resolve_start(r, o->host, &o->job);
@@ -192,13 +212,29 @@ void origin_update(origin *o, const struct conf_peer *c)
     }
 }
 
-void origin_free(origin *o)
+void origin_stop(origin *o)
 {
     if (o->query) {
         resolve_cancel(o->query);
+        o->query = NULL;
     }
     job_cancel(&o->job);
     timer_stop(&o->timer);
+}
+
+void origin_refresh(origin *o)
+{
+    if (!o->host.n || o->query || (o->answered && clock_ms() < o->fresh_ms)) {
+        return;
+    }
+    o->answered = false;
+    o->g->unresolved = o->g->awaits = true;
+    origin_start(o);
+}
+
+void origin_free(origin *o)
+{
+    origin_stop(o);
     LIST_EACH_SAFE(it, &o->g->peers)
     {
         peer *p = list_item(it, peer, node);

@@ -22,6 +22,7 @@ struct origin {
     job job;
     timer timer;      /* next look-up */
     int64_t retry_ms; /* pause after the next failure */
+    int64_t fresh_ms; /* made at run time: the answer is good until then */
     bool answered;    /* has had addresses */
     bool kept;        /* while a new configuration is applied */
 };
@@ -31,6 +32,10 @@ origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port);
 void origin_update(origin *o, const struct conf_peer *c);
 /* Looks the name up, from the cache at once when it is there. */
 void origin_start(origin *o);
+/* Forgets the look-up under way and the next one. */
+void origin_stop(origin *o);
+/* Of a group made at run time: asks again when the answer is out of date. */
+void origin_refresh(origin *o);
 /* Its peers retire. */
 void origin_free(origin *o);
 

@@ -292,6 +292,10 @@ static int check_route(const conf *c, const struct conf_route *r, char *err, siz
     if (r->guard.n && (rc = check_guard(c, &r->guard.v[0], err, cap, where)) < 0) {
         return rc;
     }
+    if (r->resolver >= c->g.resolvers.n) {
+        snprintf(err, cap, "%s: no such resolver", where);
+        return ERR_CONF;
+    }
     if (r->access_log >= c->g.logs.n) {
         snprintf(err, cap, "%s: no such log", where);
         return ERR_CONF;
@@ -334,9 +338,21 @@ static int check_listen(const conf *c, const struct conf_listen *l, int i, char 
     return 0;
 }
 
+static int check_upstream(const conf *c, const struct conf_upstream *u, char *err, size_t cap)
+{
+    if (u->resolver >= c->g.resolvers.n) {
+        snprintf(err, cap, "upstream %.*s: no such resolver", STR_ARG(u->name));
+        return ERR_CONF;
+    }
+    return 0;
+}
+
 int conf_freeze(conf *c, char *err, size_t errcap)
 {
     int rc = 0;
+    for (int i = 0; rc == 0 && i < c->g.upstreams.n; i++) {
+        rc = check_upstream(c, &c->g.upstreams.v[i], err, errcap);
+    }
     for (int i = 0; rc == 0 && i < c->g.listens.n; i++) {
         rc = check_listen(c, &c->g.listens.v[i], i, err, errcap);
     }

@@ -19,7 +19,7 @@ struct conf_ints {
 };
 
 /* table: the object kinds */
-#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(gateway)
+#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(gateway)
 
 enum conf_kind {
 #define X(kind) CONF_KIND_##kind,

@@ -20,6 +20,7 @@
 #define CONF_PICK_assign(...)
 #define CONF_PICK_guard(...)
 #define CONF_PICK_errlog(...)
+#define CONF_PICK_resolver(...)
 #define CONF_TAKE(TYPE, name, arg) CONF_C_##TYPE(name, arg)
 #define F(kind, TYPE, name, arg, def, doc) CONF_PICK_##kind(TYPE, name, arg)
 
@@ -151,6 +152,14 @@ struct conf_errlog {
 #define CONF_PICK_errlog(...)
 };
 
+struct conf_resolver {
+#undef CONF_PICK_resolver
+#define CONF_PICK_resolver(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_resolver
+#define CONF_PICK_resolver(...)
+};
+
 struct conf_gateway {
 #undef CONF_PICK_gateway
 #define CONF_PICK_gateway(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -171,6 +180,7 @@ struct conf_gateway {
 #undef CONF_PICK_upstream
 #undef CONF_PICK_peer
 #undef CONF_PICK_dict
+#undef CONF_PICK_resolver
 #undef CONF_PICK_log
 #undef CONF_PICK_errlog
 #undef CONF_PICK_zone

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "net/loop_impl.h"
-#include "net/timer.h"
+#include "net/resolve_impl.h"
 
 #include <ares.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@ enum {
     MIN_TTL_MS = 1000,
     MAX_TTL_MS = 3600 * 1000,
     STALE_MS = 24 * 3600 * 1000,
-    TRIES = 2, /* the second waits twice as long as the first */
+    TRIES = 2,         /* the second waits twice as long as the first */
+    STRICT_TRIES = 3,  /* of a lookup, over all servers, when one does not answer or answers nonsense */
 };
 
 struct record {
@@ -30,8 +31,9 @@ struct record {
     char *name;
     addr *v;
     int n;
-    int err;               /* negative answer: ERR_RESOLVE */
+    int err;               /* negative answer: ERR_NOT_FOUND */
     uint32_t pins;         /* finished queries that have not been read */
+    int tries;             /* of the lookup under way */
     bool asking, is_stale;
     int64_t fresh_ms;      /* until */
     int64_t ends_ms;       /* of the TTL; stale use counts from here */
@@ -56,29 +58,24 @@ struct sock {
     int fd;
 };
 
-struct resolver {
-    loop *l;
-    ares_channel channel;
-    map records;
-    list lru;
-    uint32_t n;
-    struct sock *socks;
-    struct resolver_args args;
-    timer tick;
-    job work;
-    bool closing;
-};
-
 /* ---- c-ares in the loop ---- */
 
-static void arm(resolver *r)
+void resolver_arm(resolver *r)
 {
-    struct timeval tv;
-    if (ares_timeout(r->channel, NULL, &tv)) {
+    struct timeval tv, *soonest = NULL;
+    for (int i = 0; i < r->nchannels; i++) {
+        soonest = ares_timeout(r->channels[i], soonest, &tv);
+    }
+    if (soonest) {
         timer_set(r->l, &r->tick, tv.tv_sec * 1000 + tv.tv_usec / 1000 + 1);
     } else {
         timer_clear(&r->tick);
     }
+}
+
+ares_channel resolver_next_channel(resolver *r)
+{
+    return r->channels[r->turn++ % (uint32_t)r->nchannels];
 }
 
 static void on_tick(timer *t)
@@ -90,16 +87,20 @@ static void on_tick(timer *t)
 static void work_run(job *j)
 {
     resolver *r = container_of(j, resolver, work);
-    ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    arm(r);
+    for (int i = 0; i < r->nchannels; i++) {
+        ares_process_fd(r->channels[i], ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    }
+    resolver_arm(r);
 }
 
 static void on_sock(evutil_socket_t fd, short what, void *arg)
 {
     resolver *r = arg; /* not the sock: c-ares may close it here */
     loop_enter(r->l);
-    ares_process_fd(r->channel, what & EV_READ ? fd : ARES_SOCKET_BAD, what & EV_WRITE ? fd : ARES_SOCKET_BAD);
-    arm(r);
+    for (int i = 0; i < r->nchannels; i++) { /* the one that owns it; the others do not know it */
+        ares_process_fd(r->channels[i], what & EV_READ ? fd : ARES_SOCKET_BAD, what & EV_WRITE ? fd : ARES_SOCKET_BAD);
+    }
+    resolver_arm(r);
     loop_drain(r->l);
 }
 
@@ -194,7 +195,7 @@ static void answer_all(struct record *rec, int err)
 
 static bool has_stale(const struct record *rec)
 {
-    return rec->n > 0 && clock_ms() < rec->ends_ms + rec->r->args.stale_ms;
+    return rec->n > 0 && !rec->r->args.strict && clock_ms() < rec->ends_ms + rec->r->args.stale_ms;
 }
 
 /* DNS did not work: old addresses are better than none, and one lookup per min_ttl is enough while it lasts. */
@@ -236,7 +237,7 @@ static void learn(struct record *rec, const struct ares_addrinfo *info)
     }
     if (n == 0) {
         rec->n = 0;
-        rec->err = ERR_RESOLVE;
+        rec->err = ERR_NOT_FOUND;
         ttl = 0;
     } else {
         addr *kept = realloc(rec->v, (size_t)n * sizeof *kept);
@@ -248,14 +249,35 @@ static void learn(struct record *rec, const struct ares_addrinfo *info)
     }
     int64_t ttl_ms = ttl < a->max_ttl_ms / 1000 ? ttl * 1000 : a->max_ttl_ms;
     ttl_ms = ttl_ms < a->min_ttl_ms ? a->min_ttl_ms : ttl_ms;
+    ttl_ms = a->valid_ms > 0 ? a->valid_ms : ttl_ms;
     rec->is_stale = false;
     rec->fresh_ms = rec->ends_ms = clock_ms() + ttl_ms;
 }
+
+/* The server was silent or talked nonsense: worth asking another one, or the same again. */
+static bool is_no_answer(int status)
+{
+    return status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED || status == ARES_EBADRESP || status == ARES_EFORMERR;
+}
+
+static void remember_failure(struct record *rec)
+{
+    rec->n = 0; /* the name is known not to have any: nothing stale about that */
+    rec->err = ERR_NOT_FOUND;
+    rec->fresh_ms = rec->r->args.strict ? 0 : clock_ms() + rec->r->args.min_ttl_ms;
+}
+
+static void ask_again(struct record *rec);
 
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 {
     struct record *rec = arg;
     (void)timeouts;
+    if (rec->r->args.strict && is_no_answer(status) && !rec->r->closing && timer_is_set(&rec->deadline) && ++rec->tries < STRICT_TRIES) {
+        ares_freeaddrinfo(info);
+        ask_again(rec);
+        return;
+    }
     rec->asking = false;
     timer_clear(&rec->deadline);
     if (rec->r->closing || status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) {
@@ -264,26 +286,30 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
         learn(rec, info);
         answer_all(rec, rec->err);
     } else if (status == ARES_ENOTFOUND || status == ARES_ENODATA) {
-        rec->n = 0; /* the name is known not to have any: nothing stale about that */
-        rec->err = ERR_RESOLVE;
-        rec->fresh_ms = clock_ms() + rec->r->args.min_ttl_ms;
-        answer_all(rec, ERR_RESOLVE);
+        remember_failure(rec);
+        answer_all(rec, ERR_NOT_FOUND);
     } else {
         answer_all(rec, use_stale(rec, status == ARES_ETIMEOUT ? ERR_TIMEOUT : ERR_RESOLVE));
     }
     ares_freeaddrinfo(info);
 }
 
-static void ask(struct record *rec)
+static void ask_again(struct record *rec)
 {
     resolver *r = rec->r;
     const struct resolver_args *a = &r->args;
     struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT, .ai_socktype = SOCK_STREAM};
     hints.ai_family = a->ipv4 && a->ipv6 ? AF_UNSPEC : a->ipv6 ? AF_INET6 : AF_INET;
+    ares_getaddrinfo(resolver_next_channel(r), rec->name, NULL, &hints, on_answer, rec);
+    resolver_arm(r);
+}
+
+static void ask(struct record *rec)
+{
     rec->asking = true;
-    timer_set(r->l, &rec->deadline, a->timeout_ms);
-    ares_getaddrinfo(r->channel, rec->name, NULL, &hints, on_answer, rec);
-    arm(r);
+    rec->tries = 0;
+    timer_set(rec->r->l, &rec->deadline, rec->r->args.timeout_ms);
+    ask_again(rec);
 }
 
 /* ---- names ---- */
@@ -344,6 +370,7 @@ static void give(const struct record *rec, resolve_answer *out)
     memcpy(out->v, rec->v, (size_t)rec->n * sizeof *rec->v);
     out->ttl_ms = left > 0 ? left : 0;
     out->stale = rec->is_stale;
+    out->none = false;
 }
 
 static void give_literal(const addr *a, resolve_answer *out)
@@ -351,7 +378,14 @@ static void give_literal(const addr *a, resolve_answer *out)
     out->n = 1;
     out->v[0] = *a;
     out->ttl_ms = MAX_TTL_MS;
-    out->stale = false;
+    out->stale = out->none = false;
+}
+
+/* No addresses, in the words of resolve.h. */
+static int negative(int err, resolve_answer *out)
+{
+    *out = (resolve_answer){.none = err == ERR_NOT_FOUND};
+    return err == ERR_NOT_FOUND ? ERR_RESOLVE : err;
 }
 
 int resolve_cached(resolver *r, str name, resolve_answer *out)
@@ -364,7 +398,7 @@ int resolve_cached(resolver *r, str name, resolve_answer *out)
     }
     size_t n = normalise(name, z);
     if (n == 0) {
-        return ERR_RESOLVE;
+        return negative(ERR_NOT_FOUND, out);
     }
     struct record *rec = map_get(&r->records, str_of(z, n));
     if (!rec || clock_ms() >= rec->fresh_ms) {
@@ -373,7 +407,7 @@ int resolve_cached(resolver *r, str name, resolve_answer *out)
     list_remove(&rec->lru);
     list_push_front(&r->lru, &rec->lru);
     if (rec->err) {
-        return rec->err;
+        return negative(rec->err, out);
     }
     give(rec, out);
     return 0;
@@ -394,7 +428,7 @@ resolve_query *resolve_start(resolver *r, str name, job *user)
     size_t n = normalise(name, z);
     q->rec = n ? record_of(r, str_of(z, n)) : NULL;
     if (!q->rec) {
-        query_done(q, ERR_RESOLVE);
+        query_done(q, n ? ERR_RESOLVE : ERR_NOT_FOUND);
         return q;
     }
     if (clock_ms() < q->rec->fresh_ms) {
@@ -420,13 +454,13 @@ int resolve_result(resolve_query *q, resolve_answer *out)
         if (q->rec->n > 0) {
             give(q->rec, out);
         } else {
-            err = ERR_RESOLVE; /* gone since the wake */
+            err = ERR_NOT_FOUND; /* gone since the wake */
         }
     } else if (err == 0) {
         give_literal(&q->literal, out);
     }
     resolve_cancel(q);
-    return err;
+    return err ? negative(err, out) : 0;
 }
 
 void resolve_cancel(resolve_query *q)
@@ -454,30 +488,56 @@ static void set_defaults(struct resolver_args *a)
     }
 }
 
-static int open_channel(resolver *r)
+static int open_channel(resolver *r, const char *servers)
 {
     char lookups[] = "fb"; /* the hosts file, then DNS */
-    struct ares_options o = {.tries = TRIES, .lookups = lookups};
+    ares_channel *c = &r->channels[r->nchannels];
+    struct ares_options o = {.tries = TRIES, .lookups = r->args.strict ? lookups + 1 : lookups};
     int what = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
     o.timeout = (int)(r->args.timeout_ms / 3 > 10 ? r->args.timeout_ms / 3 : 10);
     o.sock_state_cb = on_sock_state;
     o.sock_state_cb_data = r;
-    if (r->args.servers) {
+    if (servers) {
         what |= ARES_OPT_DOMAINS; /* none: names given to a named server are complete */
     }
-    if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
+    if (r->args.strict) {
+        o.flags = ARES_FLAG_NOCHECKRESP; /* SERVFAIL is an answer */
+        what |= ARES_OPT_FLAGS;
+    }
+    if (ares_init_options(c, &o, what) != ARES_SUCCESS) {
         return ERR_IO;
     }
-    if (ares_init_options(&r->channel, &o, what) != ARES_SUCCESS) {
-        ares_library_cleanup();
-        return ERR_IO;
-    }
-    if (r->args.servers && ares_set_servers_ports_csv(r->channel, r->args.servers) != ARES_SUCCESS) {
-        ares_destroy(r->channel);
-        ares_library_cleanup();
+    if (servers && ares_set_servers_ports_csv(*c, servers) != ARES_SUCCESS) {
+        ares_destroy(*c);
         return ERR_INVALID;
     }
+    r->nchannels++;
     return 0;
+}
+
+/* All servers in one channel, which asks them in order; or one channel for each, which take turns. */
+static int open_channels(resolver *r)
+{
+    if (!r->args.strict || !r->args.servers) {
+        return open_channel(r, r->args.servers);
+    }
+    str rest = str_c(r->args.servers), one;
+    int rc = 0;
+    while (rc == 0 && r->nchannels < RESOLVE_MAX_SERVERS && str_split(&rest, ',', &one)) {
+        char *z = strndup(one.p, one.n);
+        REQUIRE(z != NULL);
+        rc = open_channel(r, z);
+        free(z);
+    }
+    return rc ? rc : r->nchannels ? 0 : ERR_INVALID;
+}
+
+static void close_channels(resolver *r)
+{
+    while (r->nchannels) {
+        ares_destroy(r->channels[--r->nchannels]); /* answers every lookup and closes every socket */
+    }
+    ares_library_cleanup();
 }
 
 resolver *resolver_new(loop *l, const struct resolver_args *args)
@@ -491,7 +551,8 @@ resolver *resolver_new(loop *l, const struct resolver_args *args)
     list_init(&r->lru);
     timer_init(&r->tick, on_tick);
     job_init(&r->work, work_run);
-    if (open_channel(r) < 0) {
+    if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS || open_channels(r) < 0) {
+        close_channels(r);
         map_fini(&r->records);
         free(r);
         return NULL;
@@ -505,8 +566,7 @@ void resolver_free(resolver *r)
         return;
     }
     r->closing = true;
-    ares_destroy(r->channel); /* answers every lookup and closes every socket */
-    ares_library_cleanup();
+    close_channels(r);
     timer_stop(&r->tick);
     job_cancel(&r->work);
     while (!list_is_empty(&r->lru)) {

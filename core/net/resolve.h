@@ -1,4 +1,5 @@
-/* resolve.h — DNS through c-ares: A and AAAA, TTL cache, stale answers while DNS fails, hosts file; SRV later. One resolver per process. */
+/* resolve.h — DNS through c-ares: A and AAAA, TTL cache, stale answers while DNS fails, hosts file; SRV in resolve_srv.h. One resolver per
+ * set of servers and process. */
 #ifndef NET_RESOLVE_H
 #define NET_RESOLVE_H
 
@@ -13,6 +14,8 @@ struct resolver_args {
     int64_t timeout_ms;    /* per query, default 5000 */
     int64_t min_ttl_ms, max_ttl_ms; /* clamps: defaults 1 s, 1 h */
     int64_t stale_ms;      /* how long a dead answer may still be used when DNS fails; default 1 day */
+    int64_t valid_ms;      /* > 0: answers are good for this long whatever their TTL */
+    bool strict;           /* servers take turns, failures are told at once and not remembered, nothing is used beyond its TTL, no hosts file */
     bool ipv4, ipv6;
 };
 
@@ -22,6 +25,7 @@ typedef struct resolve_answer {
     addr v[RESOLVE_MAX_ADDRS]; /* port 0 */
     int64_t ttl_ms;            /* left */
     bool stale;
+    bool none;                 /* with ERR_RESOLVE: DNS says that the name has no addresses; else it did not work */
 } resolve_answer;
 
 /* NULL: `servers` is not a list of addresses. */

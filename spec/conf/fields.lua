@@ -57,7 +57,7 @@ local plain = {
   STRS = "table", REFS = "table", OBJS = "table",
 }
 
-local targets = { upstream = "upstreams", log = "logs", site = "sites" }
+local targets = { upstream = "upstreams", log = "logs", site = "sites", resolver = "resolvers" }
 
 local function check_value(path, f, v, gateway, errors, walk)
   local function bad(what)

@@ -1,0 +1,34 @@
+/* resolve_impl.h — the resolver's body, for resolve.c and resolve_srv.c. */
+#ifndef NET_RESOLVE_IMPL_H
+#define NET_RESOLVE_IMPL_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "net/resolve.h"
+#include "net/timer.h"
+
+#include <ares.h>
+
+enum { RESOLVE_MAX_SERVERS = 16 };
+
+struct resolver {
+    loop *l;
+    ares_channel channels[RESOLVE_MAX_SERVERS];
+    int nchannels;
+    uint32_t turn; /* of the channels */
+    map records;
+    list lru;
+    uint32_t n;
+    struct sock *socks;
+    struct resolver_args args;
+    timer tick;
+    job work;
+    bool closing;
+};
+
+/* After something was asked: the timer follows c-ares. */
+void resolver_arm(resolver *r);
+/* The channel whose turn it is. */
+ares_channel resolver_next_channel(resolver *r);
+
+#endif
