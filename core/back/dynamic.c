@@ -2,7 +2,6 @@
 #include "back/dynamic.h"
 
 #include "back/group_impl.h"
-#include "back/nameserver.h"
 #include "back/origin.h"
 #include "base/check.h"
 #include "base/err.h"

@@ -5,7 +5,6 @@
 
 #include "back/balance.h"
 #include "back/group_impl.h"
-#include "back/nameserver.h"
 #include "back/origin.h"
 #include "back/peer.h"
 #include "base/check.h"

@@ -89,6 +89,13 @@ struct pick_args {
 group_set *group_set_new(loop *l, resolver *r);
 void group_set_free(group_set *s);
 loop *group_set_loop(const group_set *s);
+/* Resolvers by their settings (nameserver.c): whoever asks the same servers in the same way shares one and its cache, over reloads too. Returns a reference; NULL when the
+ * addresses are none. */
+MUST_USE nameserver *nameserver_get(group_set *s, const struct conf_resolver *c);
+nameserver *nameserver_ref(nameserver *n);
+/* NULL is ignored. */
+void nameserver_unref(nameserver *n);
+resolver *nameserver_resolver(const nameserver *n);
 /* Groups for a configuration, in the order of conf->g.upstreams: existing ones are updated in place when this is called (at commit), new ones made. out[] gets references. */
 MUST_USE int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap);
 group *group_ref(group *g);

@@ -1,6 +1,4 @@
-/* nameserver.c — see nameserver.h. */
-#include "back/nameserver.h"
-
+/* nameserver.c — resolvers by their settings; declared in group.h. */
 #include "back/group_impl.h"
 #include "base/check.h"
 #include "net/resolve.h"

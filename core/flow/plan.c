@@ -198,6 +198,8 @@ static int compile_upstreams(struct making *m)
     m->hash_keys = pool_zalloc(&m->p->pool, sizeof *m->hash_keys * n);
     m->tls_names = pool_zalloc(&m->p->pool, sizeof *m->tls_names * n);
     m->p->groups = pool_zalloc(&m->p->pool, sizeof *m->p->groups * n);
+    m->p->names = pool_zalloc(&m->p->pool, sizeof *m->p->names * ((size_t)m->p->conf->g.resolvers.n + 1));
+    m->p->hash_keys = m->hash_keys;
     for (int i = 0; i < c->n; i++) {
         const char *label = label_or(c->v[i].label, "upstream");
         if (compile(m, c->v[i].hash_key, label, "hash key", &m->hash_keys[i]) < 0 ||
@@ -261,8 +263,21 @@ plan *plan_new(conf *c, uint64_t generation, char *err, size_t errcap)
     return p;
 }
 
-static void release(const plan *p, group **groups, struct access_log **logs)
+/* What a plan has of its worker. */
+struct bound {
+    group **groups;
+    nameserver **names;
+    struct access_log **logs;
+};
+
+static void release(const plan *p, const struct bound *b)
 {
+    group **groups = b->groups;
+    struct access_log **logs = b->logs;
+    for (int i = 0; i < p->conf->g.resolvers.n; i++) {
+        nameserver_unref(b->names[i]);
+        b->names[i] = NULL;
+    }
     for (int i = 0; i < p->conf->g.upstreams.n; i++) {
         if (groups[i]) {
             group_unref(groups[i]);
@@ -279,24 +294,35 @@ static void release(const plan *p, group **groups, struct access_log **logs)
 
 static void detach(plan *p)
 {
-    release(p, p->groups, p->logs);
+    release(p, &(struct bound){p->groups, p->names, p->logs});
 }
 
 /* Attached before (a rollback): the references of then, to be released once the new ones are there.
  * They live in the pool: a few pointers per rollback. */
-static void set_aside(plan *p, group ***groups, struct access_log ***logs)
+static void set_aside(plan *p, struct bound *old)
 {
     size_t ngroups = (size_t)p->conf->g.upstreams.n, nlogs = (size_t)p->conf->g.logs.n;
-    *groups = pool_zalloc(&p->pool, (ngroups + 1) * sizeof **groups);
-    *logs = pool_zalloc(&p->pool, (nlogs + 1) * sizeof **logs);
-    if (ngroups) {
-        memcpy(*groups, p->groups, ngroups * sizeof **groups);
-        memset(p->groups, 0, ngroups * sizeof **groups);
+    size_t nnames = (size_t)p->conf->g.resolvers.n;
+    old->groups = p->groups;
+    old->names = p->names;
+    old->logs = p->logs;
+    p->groups = pool_zalloc(&p->pool, (ngroups + 1) * sizeof *p->groups);
+    p->names = pool_zalloc(&p->pool, (nnames + 1) * sizeof *p->names);
+    p->logs = pool_zalloc(&p->pool, (nlogs + 1) * sizeof *p->logs);
+}
+
+static int open_names(plan *p, group_set *s, char *err, size_t errcap)
+{
+    for (int i = 0; i < p->conf->g.resolvers.n; i++) {
+        const struct conf_resolver *c = &p->conf->g.resolvers.v[i];
+        p->names[i] = nameserver_get(s, c);
+        if (!p->names[i]) {
+            snprintf(err, errcap, "resolver: \"%.*s\" are no addresses of DNS servers",
+                     STR_ARG(c->servers));
+            return ERR_CONF;
+        }
     }
-    if (nlogs) {
-        memcpy(*logs, p->logs, nlogs * sizeof **logs);
-        memset(p->logs, 0, nlogs * sizeof **logs);
-    }
+    return 0;
 }
 
 static int open_logs(plan *p, loop *l, char *err, size_t errcap)
@@ -325,14 +351,14 @@ static int bind_zones(plan *p, char *err, size_t errcap)
 
 int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
 {
-    group **old_groups;
-    struct access_log **old_logs;
-    set_aside(p, &old_groups, &old_logs);
+    struct bound old;
+    set_aside(p, &old);
     /* logs first: what can fail must not have touched the running groups */
     int rc = bind_zones(p, err, errcap);
     rc = rc ? rc : open_logs(p, group_set_loop(groups), err, errcap);
+    rc = rc ? rc : open_names(p, groups, err, errcap);
     rc = rc ? rc : group_set_apply(groups, p->conf, p->groups, err, errcap);
-    release(p, old_groups, old_logs);
+    release(p, &old);
     if (rc < 0) {
         detach(p);
         return rc;
@@ -342,10 +368,21 @@ int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
         for (int k = 0; k < s->c->routes.n; k++) {
             const struct conf_route *c = s->routes[k].c;
             s->routes[k].group = c->action == CONF_ACTION_PROXY ? p->groups[c->upstream] : NULL;
+            s->routes[k].names = c->resolver >= 0 ? p->names[c->resolver] : NULL;
             s->routes[k].log = c->access_log >= 0 ? p->logs[c->access_log] : NULL;
         }
     }
     return 0;
+}
+
+tmpl *plan_hash_key(const plan *p, const group *g)
+{
+    for (int i = 0; i < p->conf->g.upstreams.n; i++) {
+        if (p->groups[i] == g || p->groups[i] == g->twin) {
+            return p->hash_keys[i];
+        }
+    }
+    return NULL;
 }
 
 plan *plan_ref(plan *p)

@@ -12,6 +12,7 @@ typedef struct cidr cidr;
 typedef struct conf conf;
 typedef struct group group;
 typedef struct group_set group_set;
+typedef struct nameserver nameserver;
 typedef struct regex regex;
 typedef struct tls_server tls_server;
 typedef struct tmpl tmpl;
@@ -31,6 +32,7 @@ struct route {
     const struct conf_route *c;
     site *site;
     group *group;            /* NULL unless action proxy */
+    nameserver *names;       /* who is asked for names of addresses with variables; NULL: nobody */
     regex *re;
     tmpl *host, *reply_body, *reply_location, *tls_name, *hash_key;
     headerop *request_ops, *response_ops;
@@ -79,6 +81,8 @@ struct plan {
     plan_listen *listens;    /* same order as conf->g.listens */
     site *sites;
     group **groups;          /* same order as conf->g.upstreams; filled by plan_attach */
+    nameserver **names;      /* same order as conf->g.resolvers; likewise */
+    tmpl **hash_keys;        /* same order as groups; NULL: none */
     struct zone *zones;      /* same order as conf->g.zones; bound by plan_attach */
     uint32_t nroutes;
     struct access_log **logs; /* same order as conf->g.logs; opened by plan_attach */
@@ -91,6 +95,8 @@ struct plan {
 MUST_USE plan *plan_new(conf *c, uint64_t generation, char *err, size_t errcap);
 /* At commit: binds the routes to this worker's groups. */
 MUST_USE int plan_attach(plan *p, group_set *groups, char *err, size_t errcap);
+/* The hash key of a group that is not the route's own (picked at run time), or NULL. */
+tmpl *plan_hash_key(const plan *p, const group *g);
 plan *plan_ref(plan *p);
 void plan_unref(plan *p);
 /* The site of a host (lower case, no port) on a listener, the listener's default, or NULL. `match` (may be NULL) is filled from `p` when the name is a regex. */

@@ -13,9 +13,10 @@
 static peer *pick_among(req *r, peer *const *tried, int ntried)
 {
     struct pick_args a = {.tried = tried, .ntried = ntried, .now_ms = clock_ms()};
-    if (r->route->hash_key) {
+    tmpl *key = LIKELY(r->group == r->route->group) ? r->route->hash_key : plan_hash_key(r->plan, r->group);
+    if (key) {
         a.has_hash = true;
-        a.hash = hash_keyed(tmpl_eval(r->route->hash_key, r), 0, 0);
+        a.hash = hash_keyed(tmpl_eval(key, r), 0, 0);
     }
     return group_pick(r->group, &a);
 }
@@ -90,7 +91,10 @@ int step_pick(req *r)
         if (r->group->unresolved && group_wait_resolved(r->group, &r->job)) {
             return req_wait_here(r, REQ_WAIT_RESOLVE, r->route->c->connect_timeout, 0);
         }
-        return r->nattempts && attempt_now(r)->err < 0 ? attempt_now(r)->err : ERR_NO_PEER;
+        if (r->nattempts && attempt_now(r)->err < 0) {
+            return attempt_now(r)->err;
+        }
+        return r->group->unresolved ? ERR_RESOLVE : ERR_NO_PEER;
     }
     req_deadline(r, 0);
     attempt_new(r, p);
