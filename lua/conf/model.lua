@@ -33,6 +33,8 @@
 ---@field sources? string[] configuration files in the order they were read, for -T
 ---@field error_logs? conf.model.errlog[] error logs; routes name theirs
 ---@field own_error_logs? integer[] those of the process; empty: error_log
+---@field resolvers? conf.model.resolver[] DNS servers that groups and routes name
+---@field upstream_state? string file that keeps what `moongate upstream` changed; absent: kept until the stop
 
 ---@class conf.model.log
 ---@field path? string file; "-" is stdout
@@ -146,6 +148,7 @@
 ---@field error_logs? integer[] empty: the process' own
 ---@field hooks? integer mask of 1 << phase: rewrite access balance header body log
 ---@field hook_id? integer index of the composed functions in the generation
+---@field resolver? integer who is asked for names of addresses with variables; -1: nobody (index from 0)
 
 ---@class conf.model.matcher
 ---@field on? "header"|"query"|"cookie"
@@ -178,8 +181,19 @@
 ---@field tls_cert_pem? string
 ---@field tls_key_pem? string
 ---@field label? string file:line
+---@field resolver? integer who is asked for the names of peers; -1: the gateway's (index from 0)
+---@field dns_empty? boolean when DNS says that a name has no addresses its peers go; else the last ones stay
+
+---@class conf.model.resolver
+---@field servers? string comma-separated; absent: the system's
+---@field valid? integer how long answers are good; 0: their TTL (ms)
+---@field ipv4? boolean
+---@field ipv6? boolean
+---@field timeout? integer of a look-up (ms)
+---@field strict? boolean nothing beyond its TTL, failures are not remembered, servers take turns
 
 ---@class conf.model.peer
+---@field port? integer when the address has none; 0: 80, 443 with TLS
 ---@field address? string host:port or unix:/path
 ---@field weight? integer
 ---@field backup? boolean
