@@ -300,6 +300,10 @@ static int check_route(const conf *c, const struct conf_route *r, char *err, siz
         snprintf(err, cap, "%s: no such log", where);
         return ERR_CONF;
     }
+    if (r->mime >= c->g.mimes.n) {
+        snprintf(err, cap, "%s: no such table of media types", where);
+        return ERR_CONF;
+    }
     if (!r->pattern.p) {
         snprintf(err, cap, "%s: no pattern", where);
         return ERR_CONF;

@@ -19,7 +19,7 @@ struct conf_ints {
 };
 
 /* table: the object kinds */
-#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(gateway)
+#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(gateway)
 
 enum conf_kind {
 #define X(kind) CONF_KIND_##kind,
@@ -54,11 +54,12 @@ CONF_OBJECTS(X)
 enum conf_match { CONF_MATCH_EXACT, CONF_MATCH_PREFIX, CONF_MATCH_SEGMENTS, CONF_MATCH_REGEX, CONF_MATCH_NAMED, CONF_MATCH_INNER };
 enum conf_site_match { CONF_SITE_MATCH_SPECIFIC, CONF_SITE_MATCH_NGINX };
 enum conf_manners { CONF_MANNERS_NATIVE, CONF_MANNERS_NGINX };
-enum conf_action { CONF_ACTION_NONE, CONF_ACTION_PROXY, CONF_ACTION_REPLY };
+enum conf_action { CONF_ACTION_NONE, CONF_ACTION_PROXY, CONF_ACTION_REPLY, CONF_ACTION_FILE };
 enum conf_balance { CONF_BALANCE_RR, CONF_BALANCE_LEAST, CONF_BALANCE_P2C, CONF_BALANCE_HASH };
 enum conf_zone_kind { CONF_ZONE_RATE, CONF_ZONE_CONN };
 enum conf_satisfy { CONF_SATISFY_ALL, CONF_SATISFY_ANY };
-enum conf_headerop_op { CONF_HEADER_SET, CONF_HEADER_ADD, CONF_HEADER_REMOVE, CONF_HEADER_DEFAULT };
+enum conf_headerop_op { CONF_HEADER_SET, CONF_HEADER_ADD, CONF_HEADER_REMOVE, CONF_HEADER_DEFAULT, CONF_HEADER_REPLACE };
+enum conf_links { CONF_LINKS_FOLLOW, CONF_LINKS_INSIDE, CONF_LINKS_NONE, CONF_LINKS_OWNER };
 enum conf_phase { PHASE_REWRITE, PHASE_ACCESS, PHASE_BALANCE, PHASE_HEADER, PHASE_BODY, PHASE_LOG, PHASE_COUNT };
 
 typedef struct conf {

@@ -21,6 +21,7 @@
 #define CONF_PICK_guard(...)
 #define CONF_PICK_errlog(...)
 #define CONF_PICK_resolver(...)
+#define CONF_PICK_mime(...)
 #define CONF_TAKE(TYPE, name, arg) CONF_C_##TYPE(name, arg)
 #define F(kind, TYPE, name, arg, def, doc) CONF_PICK_##kind(TYPE, name, arg)
 
@@ -94,6 +95,14 @@ struct conf_dict {
 #include "conf/fields.def"
 #undef CONF_PICK_dict
 #define CONF_PICK_dict(...)
+};
+
+struct conf_mime {
+#undef CONF_PICK_mime
+#define CONF_PICK_mime(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_mime
+#define CONF_PICK_mime(...)
 };
 
 struct conf_log {
@@ -188,5 +197,6 @@ struct conf_gateway {
 #undef CONF_PICK_rule
 #undef CONF_PICK_assign
 #undef CONF_PICK_guard
+#undef CONF_PICK_mime
 
 #endif

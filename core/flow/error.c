@@ -95,3 +95,14 @@ void error_reply(req *r, int err)
         r->close = true;
     }
 }
+
+int error_status(req *r, int status)
+{
+    bool bare = status < 300 || status_has_no_body(status);
+    if (!r->res.h.pool) {
+        msg_init(&r->res, &r->pool);
+    }
+    r->error_page = status >= 400;
+    req_reply(r, status, bare ? STR_EMPTY : error_page(status), bare ? STR_EMPTY : STR("text/html"));
+    return STEP_JUMP | STEP_REPLY;
+}

@@ -13,5 +13,7 @@ void error_answer(req *r, int status);
 void req_log(const req *r, enum log_level level, const char *format, ...) PRINTF(3, 4);
 /* A small HTML page for a status, in static memory. */
 str error_page(int status);
+/* An answer that is only a status, with its page; fields already in r->res.h are kept. The jump. */
+MUST_USE int error_status(req *r, int status);
 
 #endif

@@ -1,9 +1,11 @@
 /* filter.c — see filter.h. */
 #include "flow/filter.h"
 
+#include "flow/filter_range.h"
 #include "flow/plan.h"
 
 static const struct filter *const table[FILTER_COUNT] = {
+    [FILTER_RANGE] = &filter_range,
     [FILTER_RATE] = NULL,
 };
 

@@ -341,17 +341,6 @@ int forward_response(req *r)
     return 0;
 }
 
-/* nginx's list for add_header without "always". */
-static bool is_usual_status(int s)
-{
-    switch (s) {
-    case 200: case 201: case 204: case 206: case 301: case 302: case 303: case 304: case 307: case 308:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static int apply_op(req *r, const headerop *op)
 {
     headers *h = &r->res.h;
@@ -363,10 +352,13 @@ static int apply_op(req *r, const headerop *op)
         return 0;
     }
     str v = tmpl_eval(op->value, r);
+    if (!v.n && op->op == CONF_HEADER_REPLACE) {
+        headers_remove(h, op->name);
+    }
     if (!v.n || !headers_value_is_ok(v)) {
         return 0;
     }
-    return op->op == CONF_HEADER_SET ? headers_set(h, op->name, v) : headers_add(h, op->name, v);
+    return op->op == CONF_HEADER_SET || op->op == CONF_HEADER_REPLACE ? headers_set(h, op->name, v) : headers_add(h, op->name, v);
 }
 
 int forward_finish_head(req *r)
@@ -381,7 +373,7 @@ int forward_finish_head(req *r)
     }
     const route *rt = r->route;
     for (int i = 0; rt && rc == 0 && i < rt->nresponse_ops; i++) {
-        if (rt->response_ops[i].always || is_usual_status(r->res.status)) {
+        if (rt->response_ops[i].always || msg_has_usual_status(&r->res)) {
             rc = apply_op(r, &rt->response_ops[i]);
         }
     }

@@ -7,11 +7,11 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "flow/access_log.h"
-#include "flow/filter.h"
 #include "flow/guard.h"
 #include "flow/plan_listen.h"
 #include "flow/route.h"
 #include "flow/route_nginx.h"
+#include "flow/settings.h"
 #include "flow/tmpl.h"
 #include "http/headers.h"
 #include "net/addr.h"
@@ -117,12 +117,12 @@ static int compile_route(struct making *m, route *rt)
     rc = rc ? rc
             : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
     m->rt = NULL;
-    rt->filters = filter_mask(rt);
     if (rc == 0 && c->guard.n) {
         struct guard_args a = {&c->guard.v[0], rt, m->p->zones, &m->p->pool, m->err, m->cap};
         rc = guard_compile(&a, &rt->guard);
     }
-    return rc;
+    const struct settings_args s = {m->p, m->err, m->cap};
+    return rc ? rc : settings_compile(&s, rt);
 }
 
 /* Which methods a route keeps, and who takes the others. */
@@ -229,6 +229,8 @@ static int compile_all(struct making *m)
     for (int i = 0; i < g->zones.n; i++) {
         p->zones[i].c = &g->zones.v[i];
     }
+    const struct settings_args a = {p, m->err, m->cap};
+    settings_compile_shared(&a);
     int rc = compile_upstreams(m);
     for (int i = 0; rc == 0 && i < g->sites.n; i++) {
         rc = compile_site(m, &g->sites.v[i], &p->sites[i]);

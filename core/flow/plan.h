@@ -13,6 +13,7 @@ typedef struct conf conf;
 typedef struct group group;
 typedef struct group_set group_set;
 typedef struct nameserver nameserver;
+typedef struct route_files route_files;
 typedef struct regex regex;
 typedef struct tls_server tls_server;
 typedef struct tmpl tmpl;
@@ -34,12 +35,15 @@ struct route {
     group *group;            /* NULL unless action proxy */
     nameserver *names;       /* who is asked for names of addresses with variables; NULL: nobody */
     regex *re;
+    route_files *files;           /* of action file, or with something to try first (files.h); else NULL */
+    struct expires *expires; /* NULL: none */
     tmpl *host, *reply_body, *reply_location, *tls_name, *hash_key;
     headerop *request_ops, *response_ops;
     int nrequest_ops, nresponse_ops;
     struct access_log *log;
     uint32_t methods;        /* mask of 1 << enum method; 0: all. METHOD_OTHER names are in c->methods */
     uint32_t hooks;          /* mask of 1 << enum conf_phase */
+    struct mime *mime;       /* NULL: no table of types */
     uint32_t filters;        /* mask of FILTER_* (filter.h) */
     int hook_id;
     struct guard *guard;     /* limits and access control; NULL: none */
@@ -85,6 +89,7 @@ struct plan {
     tmpl **hash_keys;        /* same order as groups; NULL: none */
     struct zone *zones;      /* same order as conf->g.zones; bound by plan_attach */
     uint32_t nroutes;
+    struct mime **mimes;     /* same order as conf->g.mimes */
     struct access_log **logs; /* same order as conf->g.logs; opened by plan_attach */
     void *script;            /* the generation's VM, for flow_hooks */
     void (*on_free)(void *owner); /* last reference gone */

@@ -233,6 +233,8 @@ void req_reply(req *r, int status, str text, str content_type)
     r->res.reason = STR_EMPTY;
     r->has_reply = true;
     r->reply_body = text;
+    r->reply_file = NULL;
+    r->allows = 0;
     headers_remove_token(&r->res.h, TOKEN_CONTENT_LENGTH);
     headers_remove_token(&r->res.h, TOKEN_TRANSFER_ENCODING);
     if (text.n && (content_type.n || !headers_find(&r->res.h, TOKEN_CONTENT_TYPE))) {

@@ -53,6 +53,12 @@ enum req_wait {
     REQ_WAIT_NONE, REQ_WAIT_SCRIPT, REQ_WAIT_CLIENT_BODY, REQ_WAIT_RESOLVE, REQ_WAIT_CONNECT, REQ_WAIT_SEND, REQ_WAIT_HEAD, REQ_WAIT_DATA, REQ_WAIT_CLIENT_WRITE, REQ_WAIT_TUNNEL, REQ_WAIT_FILE, REQ_WAIT_TURN, REQ_WAIT_SUBREQ
 };
 
+/* A body made here that lies in a file. */
+typedef struct reply_file {
+    struct fileref *file;
+    int64_t size;
+} reply_file;
+
 /* One upstream attempt, kept for logs and variables. */
 typedef struct attempt {
     peer *peer;          /* referenced until the request is logged */
@@ -117,9 +123,13 @@ struct req {
     msg res;             /* what goes to the client */
     str reply_body;      /* a reply made here; sent instead of an upstream's body */
     mem *res_mem;        /* pins the upstream head that `res` points into */
+    const route *next_route; /* of an internal redirect: this one, whatever the path */
+    bool tried_below;    /* r->path is a name below the root that try_files found (files.c) */
     bool has_reply;      /* res + reply_body are the answer */
     bool head_sent, res_last;
     bool close;          /* the client connection must not be used again */
+    reply_file *reply_file; /* instead of reply_body */
+    struct ranges *ranges; /* of filter_range.c */
     struct chain *chain; /* the response's sinks */
     uint16_t filters;    /* masks of FILTER_*: asked for beside the route's, forbidden, taking part (filter.h) */
     uint16_t filters_off, filters_on;
@@ -195,6 +205,11 @@ void req_trim(void);
 bool req_has_spare(void);
 /* Puts a request on a route, or on the one that takes its method there. */
 void req_take_route(req *r, const route *rt);
+/* The bytes of the body of an answer made here. */
+static inline int64_t req_reply_length(const req *r)
+{
+    return r->reply_file ? r->reply_file->size : (int64_t)r->reply_body.n;
+}
 /* An answer made here: status, text (borrowed: must live in r->pool or static), content type (empty: text/plain). Fields already in r->res.h are kept. */
 void req_reply(req *r, int status, str text, str content_type);
 

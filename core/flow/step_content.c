@@ -1,6 +1,7 @@
 /* step_content.c — answers that need no upstream, and the place of the cache lookup. */
 #include "base/err.h"
 #include "conf/conf.h"
+#include "flow/files.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
 #include "flow/tmpl.h"
@@ -39,8 +40,17 @@ int step_content(req *r)
         (r->path.n == 0 || r->path.p[r->path.n - 1] != '/')) {
         return slash_redirect(r);
     }
+    if (c->try_files.n && !r->has_reply) {
+        int rc = files_try(r);
+        if (rc != STEP_NEXT) {
+            return rc;
+        }
+    }
     if (r->group) {
         return STEP_NEXT;
+    }
+    if (c->action == CONF_ACTION_FILE) {
+        return files_answer(r);
     }
     return c->action == CONF_ACTION_REPLY ? fixed_reply(r) : ERR_NO_ROUTE;
 }

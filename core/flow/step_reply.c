@@ -7,6 +7,7 @@
 #include "flow/hook.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
+#include "flow/validity.h"
 #include "http/status.h"
 #include "shm/stats.h"
 
@@ -43,13 +44,16 @@ static int frame_reply(req *r)
         return 0;
     }
     m->body = MSG_BODY_LENGTH;
-    m->length = (int64_t)r->reply_body.n;
+    m->length = req_reply_length(r);
     return 0;
 }
 
 static int prepare(req *r)
 {
     int rc = r->has_reply ? 0 : forward_response(r);
+    if (rc == 0 && UNLIKELY(validity_matters(r))) {
+        rc = validity_apply(r);
+    }
     if (rc == 0) {
         rc = forward_finish_head(r);
     }

@@ -47,7 +47,8 @@ static int method_not_allowed(req *r, uint32_t allowed)
 static bool goes_straight_up(const req *r)
 {
     enum { BEFORE = 1u << PHASE_REWRITE | 1u << PHASE_ACCESS };
-    return r->group && !r->route->guard && !(r->route->hooks & BEFORE) && (!r->route->c->slash_redirect || r->site->nested);
+    return r->group && !r->route->guard && !(r->route->hooks & BEFORE) && (!r->route->c->slash_redirect || r->site->nested) &&
+           !r->route->c->try_files.n;
 }
 
 static int apply_route(req *r)
@@ -101,6 +102,12 @@ int step_route(req *r)
         if (rc < 0) {
             return rc;
         }
+    }
+    r->tried_below = false;
+    if (r->next_route) {
+        req_take_route(r, r->next_route);
+        r->next_route = NULL;
+        return apply_route(r);
     }
     if (r->site->nested) {
         return route_nested(r);

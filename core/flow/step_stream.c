@@ -28,7 +28,11 @@ static int stream_reply_body(req *r)
 {
     bufq q;
     bufq_init(&q);
-    bufq_push_static(&q, r->reply_body);
+    if (r->reply_file) {
+        bufq_push_file(&q, r->reply_file->file, 0, (size_t)r->reply_file->size);
+    } else {
+        bufq_push_static(&q, r->reply_body);
+    }
     r->reply_body = STR_EMPTY;
     int rc = chain_push(r->chain, &q, SINK_LAST);
     bufq_fini(&q);

@@ -36,5 +36,7 @@ typedef struct msg {
 } msg;
 
 void msg_init(msg *m, pool *p);
+/* A response that fields without "always", and expiry, are for: nginx's list of statuses. */
+bool msg_has_usual_status(const msg *m);
 
 #endif

@@ -305,7 +305,7 @@ function Build:site_routes(site)
     catch_all = #model.routes
   elseif #model.routes == 0 and #site.options == 0 and c.diags.errors == 0 then
     c:report(site.decl.at, ("%s has no route and no target"):format(c.loader:title(site.decl)),
-      { hint = "add proxy, redirect, reply or a route" })
+      { hint = "add proxy, redirect, reply, files or a route" })
   end
   model.fallback = catch_all and catch_all - 1 or nil
 end
@@ -375,6 +375,7 @@ function M.build(loader)
   local self = setmetatable({
     c = c, model = { listens = {}, sites = {}, logs = {} }, logs = {}, hooks = {}, hook_ids = {}, scopes = 0,
   }, Build)
+  c.model = self.model
   self:check_upstreams()
   self:gateway()
   local sites = {}

@@ -45,7 +45,7 @@ function M.merge(kind, outer, inner)
 end
 
 --- Options that each declaration keeps for itself (hooks are composed, not merged).
-local own = { use = true, on = true, listen = true, proxy = true, redirect = true, reply = true }
+local own = { use = true, on = true, listen = true, proxy = true, redirect = true, reply = true, files = true }
 
 --- All options of a route as they hold, from its own and those of the outer declarations.
 ---@param kind table   the route's record type
@@ -65,12 +65,12 @@ function M.effective(kind, scopes)
   return out
 end
 
---- proxy, redirect and reply exclude each other: the innermost declaration that names one decides.
+--- proxy, redirect, reply and files exclude each other: the innermost declaration that names one decides.
 function M.target(out, scopes)
   for i = #scopes, 1, -1 do
     local s = scopes[i]
-    if s.proxy or s.redirect or s.reply then
-      out.proxy, out.redirect, out.reply = s.proxy or nil, s.redirect or nil, s.reply or nil
+    if s.proxy or s.redirect or s.reply or s.files then
+      out.proxy, out.redirect, out.reply, out.files = s.proxy or nil, s.redirect or nil, s.reply or nil, s.files or nil
       return
     end
   end

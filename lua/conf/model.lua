@@ -35,6 +35,7 @@
 ---@field own_error_logs? integer[] those of the process; empty: error_log
 ---@field resolvers? conf.model.resolver[] DNS servers that groups and routes name
 ---@field upstream_state? string file that keeps what `moongate upstream` changed; absent: kept until the stop
+---@field mimes? conf.model.mime[] tables of media types by file name extension
 
 ---@class conf.model.log
 ---@field path? string file; "-" is stdout
@@ -44,6 +45,10 @@
 ---@class conf.model.errlog
 ---@field path? string file, "stderr", or syslog:server=...
 ---@field level? "debug"|"info"|"notice"|"warn"|"error"|"crit"|"alert"|"emerg" lowest level that goes there
+
+---@class conf.model.mime
+---@field extensions? string[] lower case, without the dot
+---@field types? string[]
 
 ---@class conf.model.dict
 ---@field name? string
@@ -99,7 +104,7 @@
 ---@field order? integer position in the file
 ---@field parent? integer nginx: the route of this site that it is nested in; -1: none (index from 0)
 ---@field no_regex? boolean nginx: when this prefix is the longest, its level's regexes are not asked
----@field action? "none"|"proxy"|"reply"
+---@field action? "none"|"proxy"|"reply"|"file"
 ---@field upstream? integer  (index from 0)
 ---@field reply_status? integer
 ---@field reply_body? string  ($variables)
@@ -114,6 +119,23 @@
 ---@field redirect_host? string host of such a URL; absent: the request's
 ---@field except_methods? string[] nginx: methods that this route keeps for itself; GET takes HEAD in
 ---@field except? integer nginx: the route of this site that takes all other methods; -1: none (index from 0)
+---@field root? string directory of the files ($variables)
+---@field root_cut? integer bytes of the path that `root` stands for
+---@field root_whole? boolean `root` is the file, whatever the path
+---@field index? string[] templates: files that stand for a directory; "/x" is a path to go on with
+---@field index_reroutes? boolean the path of an index file chooses its route anew
+---@field try_files? string[] templates: files to look for, in this order; with a final slash: directories
+---@field try_status? integer none of try_files is there: this answer
+---@field try_path? string or this path chooses a route anew, with its own query; "@name": that route ($variables)
+---@field mime? integer media types of the files (index from 0)
+---@field default_type? string media type of other files; absent: none is told
+---@field etag? boolean files have an ETag
+---@field if_modified_since? "rfc"|"off"|"exact"|"before" rfc: unheard beside If-None-Match, else as `before`
+---@field max_ranges? integer ranges of one request; 0: none are served, -1: as many as are reasonable
+---@field log_missing? boolean a file that is not there is an error in the error log
+---@field links? "follow"|"inside"|"none"|"owner" links followed: all, below `root`, none, to files of the same owner
+---@field expires? string of usual answers: "1h", "-1", "@15h30m", "epoch", "max", "off" ($variables)
+---@field expires_modified? boolean `expires` counts from Last-Modified
 ---@field upstream_http? "1.0"|"1.1"
 ---@field upstream_keepalive? boolean
 ---@field host_header? string Host sent upstream; absent: the client's ($variables)
@@ -157,7 +179,7 @@
 ---@field value? string
 
 ---@class conf.model.headerop
----@field op? "set"|"add"|"remove"|"default" default: only when the message has none
+---@field op? "set"|"add"|"remove"|"default"|"replace" default: only when the message has none; replace: as set, an empty result removes
 ---@field name? string
 ---@field value? string an empty result: the field is not sent ($variables)
 ---@field always? boolean on every status; else only 200 201 204 206 301 302 303 304 307 308

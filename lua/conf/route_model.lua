@@ -1,6 +1,7 @@
 --- One route of the model from the options that hold for it. The pairs below are the whole mapping of plain options; what needs
 --- thought has a function.
 local schema = require "conf.schema"
+local files_model = require "conf.files_model"
 
 local M = {}
 
@@ -39,6 +40,7 @@ local function plain_fields(r, o)
     end
   end
   r.host_header, r.upstream_http = o.host, o.http
+  r.expires = o.expires or nil
 end
 
 local function buffers(r, o)
@@ -163,7 +165,7 @@ local function paths(c, r, o, decl)
   end
 end
 
---- What answers: an upstream, a redirect, a text, or (hooks only) nobody.
+--- What answers: an upstream, a redirect, a text, files, or (hooks only) nobody.
 local function target(c, r, o, decl)
   if o.proxy then
     r.action, r.upstream = "proxy", o.proxy.upstream.index
@@ -177,6 +179,8 @@ local function target(c, r, o, decl)
   elseif o.reply then
     r.action, r.reply_status = "reply", o.reply.status or 200
     r.reply_body, r.reply_type = o.reply.body, o.reply.type
+  elseif o.files then
+    files_model.fill(c, r, o.files, decl)
   else
     r.action = "none"
   end
@@ -185,7 +189,7 @@ end
 --- Does the declaration name a target, right or wrong?
 function M.names_target(d)
   local body = d.body or { proxy = true } -- without a table it has been reported already
-  return (body.proxy or body.redirect or body.reply) ~= nil
+  return (body.proxy or body.redirect or body.reply or body.files) ~= nil
 end
 
 local bit_rewrite, bit_access = 1, 2
@@ -205,11 +209,11 @@ function M.fill(c, r, o, decl, outer)
   target(c, r, o, decl)
   local answers = r.hooks and (r.hooks % (2 * bit_rewrite) >= bit_rewrite or r.hooks % (2 * bit_access) >= bit_access)
   if r.action == "none" and not answers and not M.names_target(decl) and not M.names_target(outer) then
-    c:report(decl.at, ("%s has no target"):format(c.loader:title(decl)), { hint = "add proxy, redirect or reply" })
+    c:report(decl.at, ("%s has no target"):format(c.loader:title(decl)), { hint = "add proxy, redirect, reply or files" })
   end
-  local named = (o.proxy and 1 or 0) + (o.redirect and 1 or 0) + (o.reply and 1 or 0)
+  local named = (o.proxy and 1 or 0) + (o.redirect and 1 or 0) + (o.reply and 1 or 0) + (o.files and 1 or 0)
   if named > 1 then
-    c:report(decl.at, ("%s has more than one of proxy, redirect and reply"):format(c.loader:title(decl)))
+    c:report(decl.at, ("%s has more than one of proxy, redirect, reply and files"):format(c.loader:title(decl)))
   end
 end
 

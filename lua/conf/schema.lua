@@ -99,6 +99,16 @@ local reply = record {
   field("headers", map(special.header_name, header_value, "from names to values"), "more header fields"),
 }
 
+local files = record {
+  field("root", t.path, "the folder; of a route for one path: the file"),
+  field("index", list(t.template, true):off(), 'files that stand for a folder; "index.html" when not written'),
+  field("try", list(t.template), 'what is looked for, in this order: "$uri", "$uri/", "/index.html"; a final slash: a folder'),
+  field("links", t.enum("inside", "follow", "none", "owner"),
+    "symbolic links: those that stay inside (when not written), all, none, those to files of the same owner"),
+  field("etag", t.boolean, "files have an ETag"),
+  field("ranges", t.integer(1):off(), "how many ranges one request may ask for; false: none"),
+}
+
 local trust = record({
   field("header", special.trust_header, 'where the address stands: "X-Forwarded-For", "X-Real-IP", "Forwarded", "proxy_protocol"'),
   field("recursive", t.boolean, "skip trusted addresses from the right"),
@@ -118,6 +128,8 @@ local shared = {
   field("proxy", special.proxy, "where requests go: an upstream, its name, or a URL", "sr"),
   field("redirect", redirect:short(t.template, special.redirect_from_string), "answers with a redirect", "sr"),
   field("reply", reply, "answers from here", "sr"),
+  field("files", files:short(t.path, special.files_from_path), "answers with files: a folder, or a table", "sr"),
+  field("expires", t.template:off(), 'how long answers hold: "1h", "-1", "@15h30m", "epoch", "max"', "gsr"),
   field("host", t.template, 'Host sent upstream; the client\'s when not written', "gsr"),
   field("timeouts", timeouts, "towards the upstream", "gsr"),
   field("client", client, "limits towards the client", "gsr"),

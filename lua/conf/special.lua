@@ -90,6 +90,10 @@ function M.redirect_from_string(to, c, at)
   return c:typed({ to = to }, at.holder)
 end
 
+function M.files_from_path(path, c, at)
+  return c:typed({ root = path }, at.holder)
+end
+
 M.redirect_status = t.custom("301, 302, 303, 307 or 308", "301|302|303|307|308", { enum = { 301, 302, 303, 307, 308 } },
   function(c, v, at, self)
     if v == 301 or v == 302 or v == 303 or v == 307 or v == 308 then

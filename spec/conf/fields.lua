@@ -57,7 +57,7 @@ local plain = {
   STRS = "table", REFS = "table", OBJS = "table",
 }
 
-local targets = { upstream = "upstreams", log = "logs", site = "sites", resolver = "resolvers" }
+local targets = { upstream = "upstreams", log = "logs", site = "sites", resolver = "resolvers", mime = "mimes" }
 
 local function check_value(path, f, v, gateway, errors, walk)
   local function bad(what)

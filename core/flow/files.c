@@ -1,0 +1,424 @@
+/* files.c — see files.h. The path is normalised already (no "..", no NUL); what variables bring into a name is looked at again. Names are opened with
+ * O_NONBLOCK so that a FIFO or a device holds nobody, and only regular files are served. */
+#include "flow/files.h"
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "flow/error.h"
+#include "flow/links.h"
+#include "flow/redirect.h"
+#include "flow/route_nginx.h"
+#include "flow/reply_file.h"
+#include "flow/steps.h"
+#include "flow/tmpl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { MAX_REROUTES = 10 };
+
+struct try_file {
+    tmpl *name;
+    bool dir;
+};
+
+struct route_files {
+    tmpl *root;
+    tmpl **index;
+    int nindex;
+    struct try_file *tries;
+    int ntries;
+    tmpl *try_path;
+};
+
+/* -- compiling */
+
+static int compile(const struct files_args *a, str text, const char *what, tmpl **out)
+{
+    char why[200];
+    *out = text.p ? tmpl_compile_for(text, a->rt, a->pool, why, sizeof why) : NULL;
+    if (text.p && !*out) {
+        const struct conf_route *c = a->rt->c;
+        snprintf(a->err, a->errcap, "%s: %s: %s", c->label.n ? c->label.p : "route", what, why);
+        return ERR_CONF;
+    }
+    return 0;
+}
+
+static int compile_tries(const struct files_args *a, route_files *f)
+{
+    const struct conf_strs *c = &a->rt->c->try_files;
+    f->tries = pool_zalloc(a->pool, sizeof *f->tries * (size_t)(c->n ? c->n : 1));
+    f->ntries = c->n;
+    for (int i = 0; i < c->n; i++) {
+        str name = c->v[i];
+        f->tries[i].dir = name.n > 0 && name.p[name.n - 1] == '/';
+        name.n -= f->tries[i].dir;
+        if (compile(a, name, "try", &f->tries[i].name) < 0) {
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+static int compile_index(const struct files_args *a, route_files *f)
+{
+    const struct conf_strs *c = &a->rt->c->index;
+    f->index = pool_zalloc(a->pool, sizeof *f->index * (size_t)(c->n ? c->n : 1));
+    f->nindex = c->n;
+    for (int i = 0; i < c->n; i++) {
+        if (compile(a, c->v[i], "index", &f->index[i]) < 0) {
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+int files_compile(const struct files_args *a, route_files **out)
+{
+    const struct conf_route *c = a->rt->c;
+    *out = NULL;
+    if (c->action != CONF_ACTION_FILE && !c->try_files.n && !c->root.p) {
+        return 0;
+    }
+    route_files *f = pool_zalloc(a->pool, sizeof *f);
+    int rc = compile(a, c->root, "root", &f->root);
+    rc = rc ? rc : compile(a, c->try_path, "try", &f->try_path);
+    rc = rc ? rc : compile_index(a, f);
+    rc = rc ? rc : compile_tries(a, f);
+    *out = f;
+    return rc;
+}
+
+/* -- paths */
+
+str files_root(req *r)
+{
+    const route_files *f = r->route ? r->route->files : NULL;
+    str root = f && f->root ? tmpl_eval(f->root, r) : STR_EMPTY;
+    return memchr(root.p, 0, root.n) ? STR_EMPTY : root;
+}
+
+/* Does a part of the name lead upwards? */
+static bool climbs(str name)
+{
+    str rest = name, segment;
+    while (str_split(&rest, '/', &segment)) {
+        if (str_eq(segment, STR(".."))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `name` below the root. Empty: there is no such path. */
+static str below_root(req *r, str name)
+{
+    str root = files_root(r);
+    if (root.n == 0 || (name.n && (memchr(name.p, 0, name.n) || climbs(name)))) {
+        return STR_EMPTY;
+    }
+    str parts[2] = {root, name};
+    return pool_join(&r->pool, parts, 2); /* NUL-terminated */
+}
+
+/* The part of a path that is looked for below the root. */
+static str below_cut(const req *r, str path)
+{
+    return r->route->c->root_whole ? STR_EMPTY : str_from(path, (size_t)r->route->c->root_cut);
+}
+
+static str path_of(req *r, str path)
+{
+    return below_root(r, r->tried_below ? path : below_cut(r, path));
+}
+
+str files_path(req *r)
+{
+    return r->route && r->route->files && r->route->files->root ? path_of(r, r->path) : STR_EMPTY;
+}
+
+static void set_path(req *r, str path)
+{
+    r->path = path;
+    r->path_changed = true;
+}
+
+/* -- going on elsewhere */
+
+static int go(req *r)
+{
+    return ++r->redirects > MAX_REROUTES ? ERR_LOOP : STEP_JUMP | STEP_ROUTE;
+}
+
+static int go_to_path(req *r, str path)
+{
+    set_path(r, path);
+    return go(r);
+}
+
+/* A path with its own query, or none. */
+static int go_to_target(req *r, str target)
+{
+    size_t mark = str_find(target, '?', 0);
+    r->query = mark < target.n ? str_from(target, mark + 1) : (str){NULL, 0};
+    r->query_changed = true;
+    return go_to_path(r, str_of(target.p, mark));
+}
+
+static int go_to_named(req *r, str name)
+{
+    r->next_route = r->site->nested ? route_nginx_named(r->site->nested, name) : NULL;
+    if (!r->next_route) {
+        req_log(r, LOG_ERROR_, "could not find named location \"%.*s\"", STR_ARG(name));
+        return ERR_IO;
+    }
+    return go(r);
+}
+
+/* -- try_files */
+
+/* A name with variables may begin with the part of the path that the root stands for. */
+static str try_name(req *r, const struct try_file *t)
+{
+    str name = tmpl_eval(t->name, r);
+    const struct conf_route *c = r->route->c;
+    size_t cut = (size_t)c->root_cut;
+    bool stands_for = !c->root_whole && cut && name.n >= cut && r->path.n >= cut && memcmp(name.p, r->path.p, cut) == 0;
+    return stands_for && !tmpl_is_constant(t->name) ? str_from(name, cut) : name;
+}
+
+static void take_found(req *r, str name, bool dir)
+{
+    const struct conf_route *c = r->route->c;
+    if (c->root_whole) {
+        if (!dir) {
+            set_path(r, pool_dup(&r->pool, name));
+            r->tried_below = true;
+        }
+        return;
+    }
+    str parts[2] = {str_of(r->path.p, (size_t)c->root_cut < r->path.n ? (size_t)c->root_cut : r->path.n), name};
+    str path = pool_join(&r->pool, parts, 2);
+    if (!str_eq(path, r->path)) {
+        set_path(r, path);
+    }
+}
+
+static bool is_there(const req *r, str path, bool dir)
+{
+    struct stat st;
+    if (path.n == 0) {
+        return false;
+    }
+    if (stat(path.p, &st) < 0) {
+        if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) {
+            req_log(r, LOG_CRIT_, "stat() \"%s\" failed (%d: %s)", path.p, errno, strerror(errno));
+        }
+        return false;
+    }
+    return S_ISDIR(st.st_mode) == dir;
+}
+
+static int fall_back(req *r)
+{
+    const route_files *f = r->route->files;
+    if (r->route->c->try_status) {
+        return error_status(r, (int)r->route->c->try_status);
+    }
+    if (!f->try_path) {
+        return ERR_NOT_FOUND;
+    }
+    str to = tmpl_eval(f->try_path, r);
+    if (to.n == 0 || memchr(to.p, 0, to.n)) {
+        return ERR_NOT_FOUND;
+    }
+    return to.p[0] == '@' ? go_to_named(r, to) : go_to_target(r, to);
+}
+
+int files_try(req *r)
+{
+    const route_files *f = r->route->files;
+    for (int i = 0; i < f->ntries; i++) {
+        str name = try_name(r, &f->tries[i]);
+        if (is_there(r, below_root(r, name), f->tries[i].dir)) {
+            take_found(r, name, f->tries[i].dir);
+            return STEP_NEXT;
+        }
+    }
+    return fall_back(r);
+}
+
+/* -- answers */
+
+static int missing(const req *r, const char *what, const char *path, int errnum)
+{
+    if (r->route->c->log_missing) {
+        req_log(r, LOG_ERROR_, "%s \"%s\" failed (%d: %s)", what, path, errnum, strerror(errnum));
+    }
+    return ERR_NOT_FOUND;
+}
+
+/* What an errno of open means to the client. */
+static int open_failed(const req *r, const char *path, int errnum)
+{
+    switch (errnum) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+        return missing(r, "open()", path, errnum);
+    case EACCES:
+    case ELOOP:
+    case EXDEV: /* a link out of the root */
+        req_log(r, LOG_ERROR_, "open() \"%s\" failed (%d: %s)", path, errnum, strerror(errnum));
+        return ERR_FORBIDDEN;
+    default:
+        req_log(r, LOG_CRIT_, "open() \"%s\" failed (%d: %s)", path, errnum, strerror(errnum));
+        return ERR_IO;
+    }
+}
+
+/* "/dir" → "/dir/" (query kept). */
+static int redirect_to_dir(req *r)
+{
+    const str parts[4] = {uri_encode_path(r->path, &r->pool), STR("/"), r->query.n ? STR("?") : STR_EMPTY, r->query};
+    str to = pool_join(&r->pool, parts, r->query.n ? 4 : 2);
+    int rc = redirect_reply(r, 301, to);
+    return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
+}
+
+static int not_allowed(req *r)
+{
+    if (!r->extra.pool) {
+        headers_init(&r->extra, &r->pool);
+    }
+    int rc = headers_set(&r->extra, STR("Allow"), STR("GET, HEAD"));
+    return rc < 0 ? rc : ERR_METHOD;
+}
+
+/* The bytes of the path that are the root, whose own links are nobody's business. */
+static size_t root_length(req *r, str path)
+{
+    if (r->route->c->links == CONF_LINKS_FOLLOW || r->route->c->root_whole) {
+        return 0;
+    }
+    str root = files_root(r);
+    return root.n < path.n ? root.n : 0;
+}
+
+static int answer_file(req *r, str path)
+{
+    struct stat st;
+    int fd = links_open(r, path, root_length(r, path));
+    if (fd < 0) {
+        return open_failed(r, path.p, errno);
+    }
+    if (fstat(fd, &st) < 0) {
+        int errnum = errno;
+        close(fd);
+        return open_failed(r, path.p, errnum);
+    }
+    if (S_ISREG(st.st_mode) && r->in.method != METHOD_POST) {
+        int rc = reply_file_set(r, fd, &st);
+        return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
+    }
+    close(fd);
+    if (S_ISDIR(st.st_mode)) {
+        return redirect_to_dir(r);
+    }
+    if (S_ISREG(st.st_mode)) {
+        return not_allowed(r);
+    }
+    req_log(r, LOG_CRIT_, "\"%s\" is not a regular file", path.p);
+    return ERR_NOT_FOUND;
+}
+
+/* No index file: is there a directory at all? */
+static int without_index(req *r, str dir)
+{
+    struct stat st;
+    if (stat(dir.p, &st) < 0) {
+        return errno == EACCES ? ERR_FORBIDDEN : missing(r, "stat()", dir.p, errno);
+    }
+    req_log(r, LOG_ERROR_, "directory index of \"%s\" is forbidden", dir.p);
+    return ERR_FORBIDDEN;
+}
+
+static int index_failed(const req *r, const char *path, int errnum)
+{
+    if (errnum == EACCES) {
+        req_log(r, LOG_ERROR_, "\"%s\" is forbidden (%d: %s)", path, errnum, strerror(errnum));
+        return ERR_FORBIDDEN;
+    }
+    if (errnum == ENOTDIR || errnum == ENAMETOOLONG) {
+        if (r->route->c->log_missing) {
+            req_log(r, LOG_ERROR_, "\"%s\" is not found (%d: %s)", path, errnum, strerror(errnum));
+        }
+        return ERR_NOT_FOUND;
+    }
+    req_log(r, LOG_CRIT_, "stat() \"%s\" failed (%d: %s)", path, errnum, strerror(errnum));
+    return ERR_IO;
+}
+
+static int take_index(req *r, str name)
+{
+    const str parts[2] = {r->path, name};
+    str path = pool_join(&r->pool, parts, 2);
+    if (r->route->c->index_reroutes) {
+        return go_to_path(r, path);
+    }
+    set_path(r, path);
+    return answer_file(r, path_of(r, path));
+}
+
+static int answer_index(req *r)
+{
+    const route_files *f = r->route->files;
+    str dir = path_of(r, r->path);
+    if (dir.n == 0) {
+        return ERR_NOT_FOUND;
+    }
+    for (int i = 0; i < f->nindex; i++) {
+        str name = tmpl_eval(f->index[i], r);
+        if (name.n && name.p[0] == '/') {
+            return memchr(name.p, 0, name.n) ? ERR_NOT_FOUND : go_to_path(r, name);
+        }
+        if (name.n == 0 || climbs(name) || memchr(name.p, 0, name.n)) {
+            continue;
+        }
+        const str parts[2] = {dir, name};
+        str path = pool_join(&r->pool, parts, 2);
+        struct stat st;
+        if (stat(path.p, &st) == 0) {
+            return take_index(r, name);
+        }
+        if (errno != ENOENT) {
+            return index_failed(r, path.p, errno);
+        }
+        if (i == 0 && stat(dir.p, &st) < 0 && errno == ENOENT) {
+            if (r->route->c->log_missing) {
+                req_log(r, LOG_ERROR_, "\"%s\" is not found (%d: %s)", path.p, ENOENT, strerror(ENOENT));
+            }
+            return ERR_NOT_FOUND;
+        }
+    }
+    return without_index(r, dir);
+}
+
+int files_answer(req *r)
+{
+    unsigned method = r->in.method;
+    if (method != METHOD_GET && method != METHOD_HEAD && method != METHOD_POST) {
+        return not_allowed(r);
+    }
+    if (!r->route->files->root || r->path.n == 0) {
+        return ERR_NOT_FOUND;
+    }
+    if (r->path.p[r->path.n - 1] == '/') {
+        return answer_index(r);
+    }
+    str path = path_of(r, r->path);
+    return path.n ? answer_file(r, path) : ERR_NOT_FOUND;
+}

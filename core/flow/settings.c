@@ -1,0 +1,29 @@
+/* settings.c — see settings.h. */
+#include "flow/settings.h"
+
+#include "conf/conf.h"
+#include "flow/expires.h"
+#include "flow/files.h"
+#include "flow/filter.h"
+#include "flow/mime.h"
+
+void settings_compile_shared(const struct settings_args *a)
+{
+    plan *p = a->plan;
+    const struct conf_mimes *c = &p->conf->g.mimes;
+    p->mimes = pool_zalloc(&p->pool, sizeof *p->mimes * (size_t)(c->n ? c->n : 1));
+    for (int i = 0; i < c->n; i++) {
+        p->mimes[i] = mime_new(&c->v[i], &p->pool);
+    }
+}
+
+int settings_compile(const struct settings_args *a, route *rt)
+{
+    pool *p = &a->plan->pool;
+    const struct files_args files = {rt, p, a->err, a->errcap};
+    rt->mime = rt->c->mime >= 0 ? a->plan->mimes[rt->c->mime] : NULL;
+    int rc = files_compile(&files, &rt->files);
+    rc = rc ? rc : expires_compile(rt, p, &rt->expires, a->err, a->errcap);
+    rt->filters = filter_mask(rt);
+    return rc;
+}
