@@ -28,7 +28,7 @@ local vendors = {
   { "^event2/", { "net/" } },
   { "^event%.h$", {} },
   { "^openssl/", { "tls/" } },
-  { "^nghttp2/", { "http/h2.c" } },
+  { "^nghttp2/", { "http/h2.c", "http/h2_client" } },
   { "^l[ua][ua].*%.h", { "script/" } },
   { "^luajit%-", { "script/" } },
   { "^pcre2%.h$", { "base/regex.c" } },

@@ -16,6 +16,9 @@ static int find_site(req *r)
     if (!r->site) {
         return r->client.tls ? ERR_MISDIRECTED : ERR_NO_ROUTE;
     }
+    if (UNLIKELY(!r->site->c->http2) && r->in.version == HTTP_2) {
+        return ERR_MISDIRECTED;
+    }
     if (r->site->ntrust) {
         realip_apply(r);
     }

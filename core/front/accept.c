@@ -216,7 +216,8 @@ plan *front_plan(const front *f)
 /* Nothing of a request is here: between two, or before the first. */
 static bool is_silent(const conn *c)
 {
-    return c->idle || (c->state == CONN_HEAD && !c->r && stream_in(&c->s).n == 0);
+    bool before = c->state == CONN_HEAD || c->state == CONN_SNIFF;
+    return c->idle || (before && !c->r && stream_in(&c->s).n == 0);
 }
 
 /* Silent connections that got no new request within the grace are closed; others close after the answer they are busy with. */
@@ -226,7 +227,9 @@ static void on_idle_grace(timer *t)
     LIST_EACH_SAFE(it, &f->conns)
     {
         conn *c = list_item(it, conn, node);
-        if (is_silent(c)) {
+        if (c->h2) {
+            h2_server_drain(c, true);
+        } else if (is_silent(c)) {
             conn_close(c);
             if (it_next == &f->conns || f->nconns == 0) {
                 return;
@@ -242,6 +245,9 @@ static void on_grace_over(timer *t)
     {
         conn *c = list_item(it, conn, node);
         bool last = it_next == &f->conns;
+        if (c->h2) {
+            h2_server_kill(c, ERR_SHUTDOWN);
+        }
         if (c->r) {
             req *r = c->r;
             c->r = NULL;
@@ -263,6 +269,13 @@ void front_drain(front *f, int64_t grace_ms, void (*done)(void *arg), void *arg)
         LIST_EACH_SAFE(it, &f->listeners)
         {
             listener_stop(&list_item(it, front_listener, node)->ln, false);
+        }
+        LIST_EACH(it, &f->conns)
+        {
+            conn *c = list_item(it, conn, node);
+            if (c->h2) {
+                h2_server_drain(c, false);
+            }
         }
         timer_init(&f->drain_timer, on_idle_grace);
         timer_init(&f->grace_timer, on_grace_over);

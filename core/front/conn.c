@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
+#include "flow/req.h"
+#include "http/h1_parse.h"
 #include "http/proxyproto.h"
 #include "shm/stats.h"
 #include "tls/stream_tls.h"
@@ -21,6 +23,40 @@ static cells conns = CELLS((sizeof(conn) + 15) / 16 * 16);
 const plan_listen *conn_listen(const conn *c)
 {
     return &c->fl->plan->listens[c->fl->index];
+}
+
+h1_limits conn_head_limits(const conn *c)
+{
+    const struct conf_listen *l = conn_listen(c)->c;
+    return (h1_limits){
+        .head = (uint32_t)l->head_size,
+        .target = (uint32_t)l->target_size,
+        .fields = (uint16_t)l->head_fields,
+        .drop_underscore = l->drop_underscore,
+        .drop_invalid = l->drop_invalid,
+    };
+}
+
+void conn_introduce(conn *c, req *r)
+{
+    r->client.peer = c->peer;
+    r->client.addr = c->peer;
+    if (!c->ip_n && c->peer.sa.sa_family == AF_INET) {
+        c->ip_n = (uint8_t)addr_print_ip(&c->peer, c->ip, sizeof c->ip);
+    }
+    memcpy(r->client.ip_text, c->ip, sizeof c->ip); /* the request may outlive the connection */
+    r->client.ip = str_of(r->client.ip_text, c->ip_n);
+    r->client.tls = (c->s.flags & STREAM_TLS) != 0;
+    r->client.conn_id = c->id;
+    r->client.conn_requests = ++c->requests;
+    r->client.stream = &c->s;
+    if (r->client.tls) {
+        struct stream_tls_facts tls;
+        stream_tls_facts(&c->s, &tls);
+        r->client.tls_protocol = tls.protocol; /* static text */
+        r->client.tls_cipher = tls.cipher;
+        r->client.tls_name = pool_dup(&r->pool, tls.server_name);
+    }
 }
 
 void conn_set_idle(conn *c, bool idle)
@@ -40,6 +76,9 @@ void conn_enter(conn *c, enum conn_state to)
 void conn_close(conn *c)
 {
     front *f = c->f;
+    if (c->h2) {
+        h2_server_kill(c, ERR_CLIENT_GONE);
+    }
     conn_set_idle(c, false);
     timer_stop(&c->timer);
     job_cancel(&c->job);
@@ -100,17 +139,63 @@ static void run_linger(conn *c)
 
 /* -- before HTTP */
 
-static void start_http(conn *c)
+static void start_h1(conn *c)
 {
     conn_enter(c, CONN_HEAD);
     h1_server_run(c);
+}
+
+/* RFC 9113 §3.3: who knows beforehand that we speak HTTP/2 begins with this. */
+static void run_sniff(conn *c)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    enum { WHOLE = sizeof preface - 1, METHOD = 4 };
+    for (;;) {
+        str in = stream_in(&c->s);
+        size_t n = in.n < WHOLE ? in.n : WHOLE;
+        if (n && memcmp(in.p, preface, n) != 0) {
+            if (n >= METHOD && memcmp(in.p, preface, METHOD) == 0) {
+                h1_server_refuse(c, ERR_BAD_START_LINE); /* no request has that method */
+            } else {
+                start_h1(c);
+            }
+            return;
+        }
+        if (n == WHOLE) {
+            h2_server_start(c);
+            return;
+        }
+        ssize_t got = stream_fill(&c->s, PROXY_MAX);
+        if (got < 0) {
+            if (got != ERR_AGAIN) {
+                conn_close(c);
+            }
+            return;
+        }
+    }
+}
+
+/* Whoever answers for unknown hosts decides for a client whose host is not known yet. */
+static bool may_be_h2(const plan_listen *l)
+{
+    return l->c->http2 && (!l->def || l->def->c->http2);
+}
+
+static void start_plain(conn *c)
+{
+    if (UNLIKELY(may_be_h2(conn_listen(c)))) {
+        conn_enter(c, CONN_SNIFF);
+        run_sniff(c);
+    } else {
+        start_h1(c);
+    }
 }
 
 static void start_tls(conn *c)
 {
     tls_server *t = conn_listen(c)->tls;
     if (!t) {
-        start_http(c);
+        start_plain(c);
         return;
     }
     if (stream_tls_server(&c->s, t) < 0) {
@@ -128,7 +213,11 @@ static void run_tls(conn *c)
         struct stream_tls_facts facts;
         stream_tls_facts(&c->s, &facts);
         stats_add(facts.resumed ? STAT_HANDSHAKES_RESUMED : STAT_HANDSHAKES, 1);
-        start_http(c);
+        if (str_eq(facts.alpn, STR("h2"))) {
+            h2_server_start(c);
+        } else {
+            start_h1(c);
+        }
     } else if (rc == ERR_PLAIN_ON_TLS) {
         h1_server_refuse(c, rc);
     } else if (rc != ERR_AGAIN) {
@@ -212,6 +301,12 @@ static void on_job(job *j)
     case CONN_LINGER:
         run_linger(c);
         break;
+    case CONN_SNIFF:
+        run_sniff(c);
+        break;
+    case CONN_H2:
+        h2_server_run(c);
+        break;
     case CONN_HEAD:
     case CONN_REQUEST:
     case CONN_DRAIN:
@@ -227,8 +322,12 @@ static void on_timeout(timer *t)
     switch ((enum conn_state)c->state) {
     case CONN_PROXY:
     case CONN_TLS:
+    case CONN_SNIFF:
     case CONN_LINGER:
         conn_close(c);
+        break;
+    case CONN_H2:
+        h2_server_timeout(c);
         break;
     case CONN_HEAD:
     case CONN_REQUEST:

@@ -16,6 +16,7 @@ typedef struct conn conn;
 typedef struct plan_listen plan_listen;
 typedef struct req req;
 typedef struct front_listener front_listener;
+typedef struct h1_limits h1_limits;
 
 struct front_listener {
     listener ln;
@@ -47,6 +48,8 @@ enum { FRONT_IDLE_GRACE_MS = 200 }; /* drain: for a request that is already on i
 enum conn_state {
     CONN_PROXY,     /* PROXY header expected */
     CONN_TLS,       /* handshake */
+    CONN_SNIFF,     /* HTTP/1 or the preface of HTTP/2? */
+    CONN_H2,        /* h2_server.c has it */
     CONN_HEAD,      /* waiting for, or reading, a request head */
     CONN_REQUEST,   /* a request is under way */
     CONN_DRAIN,     /* response done, its bytes still leave */
@@ -62,6 +65,7 @@ struct conn {
     job job;
     timer timer;
     req *r;
+    struct h2_conn *h2;    /* with CONN_H2 */
     addr peer;
     char ip[16];           /* its text when IPv4, for the requests' heads and logs */
     uint64_t id;
@@ -104,12 +108,25 @@ void conn_enter(conn *c, enum conn_state to);
 void conn_linger(conn *c);
 void conn_set_idle(conn *c, bool idle);
 const plan_listen *conn_listen(const conn *c);
+/* Tells a request who its client is. */
+void conn_introduce(conn *c, req *r);
+/* What the listener allows a request's head. */
+h1_limits conn_head_limits(const conn *c);
 
 /* h1_server.c */
 void h1_server_run(conn *c);          /* states HEAD, REQUEST, DRAIN, DISCARD */
 void h1_server_timeout(conn *c);
 /* Answers `err` to what never became a request (plain HTTP on a TLS port), then closes. */
 void h1_server_refuse(conn *c, int err);
+
+/* h2_server.c: after ALPN, or the preface */
+void h2_server_start(conn *c);
+void h2_server_run(conn *c);
+void h2_server_timeout(conn *c);
+/* Graceful end: first that no more requests are wanted, `last`: that none is served. Closes nothing at once. */
+void h2_server_drain(conn *c, bool last);
+/* Everything ends with `err`; conn_close is left to do. */
+void h2_server_kill(conn *c, int err);
 
 void front_listener_unref(front_listener *fl);
 /* Has this address all the connections it may have? `but` is not counted. */

@@ -95,40 +95,6 @@ static void next_request(conn *c)
 
 /* -- request heads */
 
-static h1_limits limits_of(const conn *c)
-{
-    const struct conf_listen *l = conn_listen(c)->c;
-    return (h1_limits){
-        .head = (uint32_t)l->head_size,
-        .target = (uint32_t)l->target_size,
-        .fields = (uint16_t)l->head_fields,
-        .drop_underscore = l->drop_underscore,
-        .drop_invalid = l->drop_invalid,
-    };
-}
-
-static void fill_client(conn *c, req *r)
-{
-    r->client.peer = c->peer;
-    r->client.addr = c->peer;
-    if (!c->ip_n && c->peer.sa.sa_family == AF_INET) {
-        c->ip_n = (uint8_t)addr_print_ip(&c->peer, c->ip, sizeof c->ip);
-    }
-    memcpy(r->client.ip_text, c->ip, sizeof c->ip); /* the request may outlive the connection */
-    r->client.ip = str_of(r->client.ip_text, c->ip_n);
-    r->client.tls = (c->s.flags & STREAM_TLS) != 0;
-    r->client.conn_id = c->id;
-    r->client.conn_requests = ++c->requests;
-    r->client.stream = &c->s;
-    if (r->client.tls) {
-        struct stream_tls_facts tls;
-        stream_tls_facts(&c->s, &tls);
-        r->client.tls_protocol = tls.protocol; /* static text */
-        r->client.tls_cipher = tls.cipher;
-        r->client.tls_name = pool_dup(&r->pool, tls.server_name);
-    }
-}
-
 static void begin(conn *c, req *r)
 {
     c->r = r;
@@ -136,7 +102,7 @@ static void begin(conn *c, req *r)
     c->chunked_out = c->broken = c->to_close = c->want_drain_wake = c->raw = false;
     c->sink.ops = &h1_sink_ops;
     c->send_ms = SEND_MS; /* for interim answers; the final head brings the route's */
-    fill_client(c, r);
+    conn_introduce(c, r);
     conn_enter(c, CONN_REQUEST);
     timer_clear(&c->timer);
 }
@@ -163,7 +129,7 @@ void h1_server_refuse(conn *c, int err)
 /* 1: a request was started; 0: more bytes are needed. */
 static int try_head(conn *c)
 {
-    h1_limits lim = limits_of(c);
+    h1_limits lim = conn_head_limits(c);
     req *r = make_req(c);
     int n = h1_parse_request(stream_in(&c->s), &lim, &c->scan, &r->in);
     if (n == ERR_AGAIN) {
@@ -572,6 +538,8 @@ void h1_server_run(conn *c)
         break;
     case CONN_PROXY:
     case CONN_TLS:
+    case CONN_SNIFF:
+    case CONN_H2:
     case CONN_LINGER:
         break;
     }

@@ -232,6 +232,53 @@ int framing_request(msg *m)
     return rc;
 }
 
+/* RFC 9113 §8.2.2. */
+static bool has_connection_fields(const headers *h)
+{
+    static const enum token refused[] = {TOKEN_CONNECTION, TOKEN_KEEP_ALIVE, TOKEN_PROXY_CONNECTION,
+                                         TOKEN_TRANSFER_ENCODING, TOKEN_UPGRADE};
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        if (headers_may_have(h, refused[i]) && headers_find(h, refused[i])) {
+            return true;
+        }
+    }
+    const field *te = headers_may_have(h, TOKEN_TE) ? headers_find(h, TOKEN_TE) : NULL;
+    return te && (headers_next(h, te) || !str_ieq(te->value, STR("trailers")));
+}
+
+/* Content-Length is a promise about the DATA frames (RFC 9113 §8.1.1), kept by whoever counts them. */
+static int frame_body_h2(msg *m, const found *f, bool ended)
+{
+    m->length = -1;
+    m->body = ended ? MSG_BODY_NONE : MSG_BODY_CHUNKED;
+    if (!f->lengths) {
+        return 0;
+    }
+    f->length->flags |= FIELD_DROP;
+    m->body = MSG_BODY_LENGTH;
+    int rc = read_length(f, &m->length);
+    return rc < 0 || !ended || m->length == 0 ? rc : ERR_BAD_LENGTH;
+}
+
+int framing_request_h2(msg *m, bool ended)
+{
+    found f = {0};
+    if (has_connection_fields(&m->h)) {
+        return ERR_BAD_CONNECTION;
+    }
+    walk(&m->h, &f);
+    int rc = read_host(m, &f);
+    if (rc == 0) {
+        rc = frame_body_h2(m, &f, ended);
+    }
+    if (rc == 0) {
+        rc = read_expect(m, &f);
+    }
+    m->keepalive = true;
+    m->upgrade = false;
+    return rc;
+}
+
 /* RFC 9112 §6.3 rules 1 and 2. */
 static bool has_no_body(const msg *m, enum method request_method)
 {

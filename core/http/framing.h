@@ -1,5 +1,5 @@
 /* framing.h — the message-length rules (RFC 9112 §6.3), persistence (§9.3), and every anti-smuggling check, on one page.
- * h1_parse calls them once the fields are known; the HTTP/2 side calls framing_request_fields for the shared rules. */
+ * h1_parse calls them once the fields are known, h2_block does for HTTP/2. */
 #ifndef HTTP_FRAMING_H
 #define HTTP_FRAMING_H
 
@@ -11,6 +11,9 @@
  * 0 or ERR_BAD_LENGTH, ERR_BAD_TRANSFER, ERR_LENGTH_AND_CHUNKED, ERR_BAD_CODING, ERR_BAD_HOST, ERR_EXPECT, or
  * ERR_BAD_CONNECTION when Connection names more than 32 fields. */
 MUST_USE int framing_request(msg *m);
+/* The same for a request over HTTP/2, where the stream frames the body: `ended`, there is none; else of the length that is said, or open (CHUNKED).
+ * ERR_BAD_CONNECTION: a connection-specific field, or a TE other than "trailers" (RFC 9113 §8.2.2). */
+MUST_USE int framing_request_h2(msg *m, bool ended);
 /* The same for a response; a Content-Length that announces no body here (HEAD, 304) stays a field.
  * 0 or ERR_UPSTREAM_HEAD. */
 MUST_USE int framing_response(msg *m, enum method request_method);

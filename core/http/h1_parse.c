@@ -82,20 +82,6 @@ static inline const char *scan_text(const head *hd, const char *p)
     return p;
 }
 
-/* X_Forwarded_For: CGI and its heirs make one variable of "_" and "-", so that a client could speak for a
- * field that is ours to write. Never passed on, whatever the limits say. */
-static bool is_lookalike(const char *from, size_t n)
-{
-    char name[TOKEN_WIDE];
-    if (n >= sizeof name) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        name[i] = from[i] == '_' ? '-' : from[i];
-    }
-    return token_find(str_of(name, n)) != TOKEN_NONE;
-}
-
 /* Checks an unknown name byte by byte. *drop: the field must not be kept. */
 static COLD int check_name(const head *hd, const char *from, size_t *n, bool *drop)
 {
@@ -127,7 +113,7 @@ static COLD int check_name(const head *hd, const char *from, size_t *n, bool *dr
     *n = (size_t)(p - from);
     *drop = odd;
     if ((any & UNDERSCORE) && !hd->bare_lf) {
-        *drop = odd || hd->lim->drop_underscore || is_lookalike(from, *n);
+        *drop = odd || hd->lim->drop_underscore || token_is_lookalike(str_of(from, *n));
     }
     return 0;
 }
@@ -586,13 +572,6 @@ int h1_parse_response(str in, const h1_limits *lim, h1_scan *scan, enum method r
     return n == ERR_AGAIN || n == ERR_BAD_STATUS ? n : ERR_UPSTREAM_HEAD;
 }
 
-/* Known fields that may come late (RFC 9110 §6.5.1): none of them frames, routes, authenticates or
- * describes the content. */
-static bool may_be_trailer(enum token t)
-{
-    return t == TOKEN_NONE || t == TOKEN_ETAG || t == TOKEN_GRPC_STATUS || t == TOKEN_LINK;
-}
-
 int h1_parse_trailers(str in, const h1_limits *lim, headers *h)
 {
     size_t n = in.n < lim->head ? in.n : lim->head;
@@ -609,7 +588,7 @@ int h1_parse_trailers(str in, const h1_limits *lim, headers *h)
     }
     for (uint32_t i = before; i < h->n; i++) {
         field *f = &h->v[i];
-        if (!may_be_trailer((enum token)f->token)) {
+        if (!token_may_trail((enum token)f->token)) {
             f->name.n = 0;
             h->live--;
         }

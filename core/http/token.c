@@ -139,3 +139,20 @@ unsigned token_flags(enum token t)
 {
     return token_table.v[t].flags;
 }
+
+bool token_is_lookalike(str name)
+{
+    char dashed[TOKEN_WIDE];
+    if (name.n >= sizeof dashed) {
+        return false;
+    }
+    for (size_t i = 0; i < name.n; i++) {
+        dashed[i] = name.p[i] == '_' ? '-' : name.p[i];
+    }
+    return token_find(str_of(dashed, name.n)) != TOKEN_NONE;
+}
+
+bool token_may_trail(enum token t)
+{
+    return t == TOKEN_NONE || t == TOKEN_ETAG || t == TOKEN_GRPC_STATUS || t == TOKEN_LINK;
+}

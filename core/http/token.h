@@ -22,6 +22,11 @@ str token_name(enum token t);
 /* As usually written ("Content-Type", "ETag"): what fields made by the gateway are called on the wire. */
 str token_wire_name(enum token t);
 unsigned token_flags(enum token t);
+/* X_Forwarded_For: CGI and its heirs make one variable of "_" and "-", so that a client could speak for a field that is ours to write.
+ * Never passed on, whatever the limits say. */
+bool token_is_lookalike(str name);
+/* Known fields that may come late (RFC 9110 §6.5.1): none of them frames, routes, authenticates or describes the content. */
+bool token_may_trail(enum token t);
 void token_setup(void);
 
 #endif

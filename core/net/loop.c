@@ -1,6 +1,6 @@
 /* loop.c — one event base, one run queue, one timer wheel.
  *
- * A turn: drain the run queue, call the idle hooks, arm the tick if the wheel's next deadline came nearer, wait, let the trampolines mark and
+ * A turn: drain the run queue and the late jobs, call the idle hooks, arm the tick if the wheel's next deadline came nearer, wait, let the trampolines mark and
  * drain jobs, then fire what is due. The base has no locks and batches its epoll_ctl calls; the tick is its only timeout, so a process
  * without deadlines sleeps until a descriptor wakes it. */
 #include "net/loop.h"
@@ -49,6 +49,7 @@ loop *loop_new(void)
     l->base = base_new();
     REQUIRE(l->base != NULL);
     list_init(&l->ready);
+    list_init(&l->late);
     l->tick_at = INT64_MAX;
     event_assign(&l->tick, l->base, -1, 0, on_tick, l);
     event_assign(&l->turn_end, l->base, -1, 0, on_turn_end, l);
@@ -64,6 +65,9 @@ void loop_free(loop *l)
     }
     while (!list_is_empty(&l->ready)) {
         list_remove(l->ready.next);
+    }
+    while (!list_is_empty(&l->late)) {
+        list_remove(l->late.next);
     }
     splice_pool_fini(l);
     event_del(&l->tick);
@@ -82,6 +86,13 @@ void job_wake(loop *l, job *j)
 {
     if (!list_is_linked(&j->node)) {
         list_push_back(&l->ready, &j->node);
+    }
+}
+
+void job_wake_late(loop *l, job *j)
+{
+    if (!list_is_linked(&j->node)) {
+        list_push_back(&l->late, &j->node);
     }
 }
 
@@ -110,6 +121,22 @@ void loop_drain(loop *l)
     l->draining = false;
 }
 
+/* A late job that is woken again while they run waits for the next end. */
+static void drain_late(loop *l)
+{
+    if (LIKELY(list_is_empty(&l->late))) {
+        return;
+    }
+    list now;
+    list_take(&now, &l->late);
+    while (!list_is_empty(&now)) {
+        job *j = list_item(now.next, job, node);
+        list_remove(&j->node);
+        j->run(j);
+    }
+    loop_drain(l);
+}
+
 static void arm_tick(loop *l)
 {
     int64_t next = l->wheel.next;
@@ -128,6 +155,7 @@ static void arm_tick(loop *l)
 static void turn(loop *l, bool may_wait)
 {
     loop_drain(l);
+    drain_late(l);
     if (list_is_empty(&l->ready)) {
         for (int i = 0; i < l->nidle; i++) {
             l->idle[i].fn(l->idle[i].arg);
@@ -138,7 +166,7 @@ static void turn(loop *l, bool may_wait)
     }
     arm_tick(l);
     int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
-    if (!may_wait || !list_is_empty(&l->ready)) {
+    if (!may_wait || !list_is_empty(&l->ready) || !list_is_empty(&l->late)) {
         flags |= EVLOOP_NONBLOCK;
     }
     l->clock_is_fresh = false;
@@ -148,6 +176,7 @@ static void turn(loop *l, bool may_wait)
         wheel_run(l);
     }
     loop_drain(l);
+    drain_late(l);
 }
 
 void loop_run(loop *l)

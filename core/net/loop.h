@@ -33,6 +33,8 @@ void loop_reinit(loop *l);
 void job_init(job *j, void (*run)(job *j));
 /* Marks runnable; runs after the current event (or at once in the next turn when called outside of one). */
 void job_wake(loop *l, job *j);
+/* Runs once at the end of this turn of the loop, after all that its events made runnable: for what serves many requests at one go. */
+void job_wake_late(loop *l, job *j);
 void job_cancel(job *j);
 static inline bool job_is_queued(const job *j)
 {

@@ -30,6 +30,7 @@ struct wheel {
 struct loop {
     struct event_base *base;
     list ready;           /* jobs, first woken first */
+    list late;            /* jobs for the end of the turn */
     bool clock_is_fresh;  /* clock_update was called since the last wait */
     bool draining, stopped;
     int nidle;

@@ -74,22 +74,33 @@ static int watch(stream *s)
     return 0;
 }
 
-int stream_open(stream *s, loop *l, int fd, job *user, unsigned flags)
+static inline void init(stream *s, loop *l, const struct stream_ops *ops, job *user, unsigned flags)
 {
     s->l = l;
-    s->ops = &stream_plain_ops;
+    s->ops = ops;
     s->tls = NULL;
     s->user = user;
     s->in_mem = NULL;
     s->in_at = s->in_end = 0;
-    s->fd = fd;
-    /* Read and write first: both bits are set until a call says otherwise. */
-    s->flags = (uint16_t)(flags & STREAM_CONNECTING ? flags : flags | STREAM_READABLE | STREAM_WRITABLE);
+    s->fd = -1;
+    s->flags = (uint16_t)flags;
     s->pause = 0;
     s->in_klass = IN_KLASS_FIRST;
     s->wire = 0;
     bufq_init(&s->out);
     s->bytes_in = s->bytes_out = 0;
+}
+
+void stream_open_virtual(stream *s, loop *l, const struct stream_ops *ops, job *user)
+{
+    init(s, l, ops, user, STREAM_VIRTUAL | STREAM_READABLE | STREAM_WRITABLE);
+}
+
+int stream_open(stream *s, loop *l, int fd, job *user, unsigned flags)
+{
+    /* Read and write first: both bits are set until a call says otherwise. */
+    init(s, l, &stream_plain_ops, user, flags & STREAM_CONNECTING ? flags : flags | STREAM_READABLE | STREAM_WRITABLE);
+    s->fd = fd;
     int r = watch(s);
     if (r < 0) {
         close(fd);
@@ -107,7 +118,7 @@ static void drop_in(stream *s)
 
 void stream_close(stream *s)
 {
-    if (s->fd < 0) {
+    if (s->fd < 0 && !(s->flags & STREAM_VIRTUAL)) {
         return;
     }
     if (s->flags & STREAM_EVENT) {
@@ -118,7 +129,9 @@ void stream_close(stream *s)
     }
     drop_in(s);
     bufq_fini(&s->out);
-    close(s->fd);
+    if (s->fd >= 0) {
+        close(s->fd);
+    }
     s->fd = -1;
     s->wire = 0;
     s->flags = STREAM_DEAD;

@@ -34,6 +34,7 @@ enum {
     STREAM_WANT_WRITE = 256, /* wake once when writable, though `out` may be empty */
     STREAM_PROBE = 512,   /* a short read does not mean drained; the owner's to set and clear */
     STREAM_SHUT = 1024,   /* our end was sent */
+    STREAM_VIRTUAL = 4096, /* no descriptor: the ops are all there is, their owner sets READABLE and WRITABLE */
     STREAM_BUFFERED = 2048, /* the ops hold bytes a read can give although the socket is drained */
 };
 
@@ -77,6 +78,8 @@ struct stream {
 
 /* Takes `fd` (non-blocking). The event is registered; `flags`: STREAM_CONNECTING for a connect in progress. */
 MUST_USE int stream_open(stream *s, loop *l, int fd, job *user, unsigned flags);
+/* A stream over something that is no socket (a stream of HTTP/2): both directions ready, `user` woken by whoever made it. */
+void stream_open_virtual(stream *s, loop *l, const struct stream_ops *ops, job *user);
 /* Detaches the event, drops buffers, runs ops->fini, closes the descriptor. Idempotent. */
 void stream_close(stream *s);
 static inline bool stream_is_open(const stream *s)

@@ -342,6 +342,9 @@ function Build:build_site(site)
   site.scope = self:scope(site.options)
   site.effective = inherit.effective(schema.site, { self.options, site.options })
   site.http_redirect = site.effective.http_redirect
+  if site.effective.http2 == false then
+    site.model.http2 = false
+  end
   site.redirect_log = self:access_log(site.effective.log)
   self:trust(site.model, site.effective.trust)
   if site.tls then

@@ -108,6 +108,18 @@ function Plan:apply_limits(l, o)
   end
 end
 
+--- HTTP/2: over TLS unless switched off, on plain ports when asked for.
+function Plan:apply_http2(l, spec, o)
+  local asked = o.http2
+  if asked == nil then
+    asked = spec.tls
+  end
+  l.http2 = l.http2 or asked and true or nil
+  if type(asked) == "table" and asked.streams then
+    l.http2_streams = math.max(l.http2_streams or 0, asked.streams)
+  end
+end
+
 function Plan:apply_tls(l, site)
   for _, pair in ipairs(site.tls) do
     if pair.protocols and not l.tls_protocols then
@@ -146,6 +158,7 @@ function Plan:add(site, gateway)
       table.insert(l.sites, index)
       self.placed = self.placed + 1
       self:apply_limits(l, site.effective)
+      self:apply_http2(l, spec, site.effective)
       if spec.tls then
         self:apply_tls(l, site)
       end

@@ -151,10 +151,15 @@ local shared = {
   field("on", hooks:off(), "inline hooks, after the policies", "gsr"),
 }
 
+local http2 = record {
+  field("streams", t.integer(1, 65535), "requests at a time on one connection"),
+}
+
 --- Options of gateway and site: what is decided before a route is known.
 local outer = {
   field("listen", list(special.listen, true), 'addresses: ":8080", "127.0.0.1:8443 tls", "unix:/run/x.sock", ":81 proxy_protocol"', "gs"),
   field("trust", trust:off(), "networks whose forwarded headers are believed", "gs"),
+  field("http2", http2:on(), "HTTP/2 to clients: over TLS unless false; on plain ports, without negotiation, only when written", "gs"),
   field("http_redirect", t.boolean, "a TLS site answers plain HTTP with a redirect", "gs"),
 }
 
