@@ -70,7 +70,10 @@
 ---@field merge_slashes? boolean route on paths with repeated slashes merged
 ---@field tls_protocols? string
 ---@field tls_ciphers? string
----@field http2? boolean offer h2
+---@field http2? boolean offer h2 (TLS), know it by its preface (plain)
+---@field http2_streams? integer HTTP/2: requests at a time on one connection
+---@field http2_window? integer HTTP/2: body bytes a client may send before somebody reads them (bytes)
+---@field http2_excess? "answer"|"goaway" HTTP/2: what a head past the limits gets
 ---@field sites? integer[] sites served here
 ---@field default_site? integer for unknown hosts; -1: 421/404 (index from 0)
 
@@ -87,6 +90,7 @@
 ---@field routes? conf.model.route[]
 ---@field client_ca_pem? string
 ---@field client_verify? "off"|"optional"|"on"
+---@field http2? boolean on listeners with http2: offered for the site's names, and its requests may come over it; else 421
 ---@field trust? string[] networks whose forwarded headers are believed
 ---@field trust_header? string X-Forwarded-For, X-Real-IP, Forwarded, proxy_protocol...
 ---@field trust_recursive? boolean skip trusted addresses from the right
@@ -161,6 +165,7 @@
 ---@field buffer_request_memory? integer then in a file (bytes)
 ---@field body_limit? integer request body: 413; 0: none (bytes)
 ---@field body_timeout? integer between two reads of the request body (ms)
+---@field http2_frame? integer HTTP/2: bytes of a DATA frame at most (bytes)
 ---@field client_send_timeout? integer between two writes to the client (ms)
 ---@field response_headers? conf.model.headerop[]
 ---@field hide_headers? string[] upstream response fields that are not passed
