@@ -10,7 +10,7 @@ DESTDIR ?=
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 
 # Debian 12 packages, listed here and nowhere else. luajit2 replaces the stock luajit packages.
-DEPS := gcc make libc6-dev pkg-config luajit2 libluajit2-5.1-dev libevent-dev libssl-dev \
+DEPS := gcc make libc6-dev pkg-config luajit2 libluajit2-5.1-dev libevent-dev libssl-dev libcrypt-dev \
 	libpcre2-dev libc-ares-dev libnghttp2-dev zlib1g-dev libbrotli-dev libzstd-dev lua-cjson openssl \
 	ca-certificates
 TEST_DEPS := lua-busted lua-check lua-cqueues lua-luaossl lua-posix lua-filesystem curl python3 nodejs procps redis-server
@@ -38,7 +38,7 @@ PKG_LIBS   = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 CPPFLAGS_ALL = -D_GNU_SOURCE -DMG_SHARE_DIR='"$(PREFIX)/share/moongate"' -Icore $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 -g $(WARN) -fstack-protector-strong $(CFLAGS_$(FLAVOUR)) $(CFLAGS)
 LDFLAGS_ALL  = $(LDFLAGS_$(FLAVOUR)) $(LDFLAGS)
-LIBS         = $(PKG_LIBS) -lpthread -ldl -lm
+LIBS         = $(PKG_LIBS) -lcrypt -lpthread -ldl -lm
 
 # The release binary hides its symbols; the library for the unit specs needs them, so it has an object
 # tree of its own (-O1, CHECK on). The other flavours are not shipped and use one tree for both.

@@ -182,6 +182,21 @@ void body_replace(req *r, str bytes)
     b->next_at = 0;
 }
 
+void body_share(const req *r, req *to)
+{
+    const bufq *held = &r->body->held;
+    body_replace(to, STR_EMPTY);
+    bufq *q = &to->body->held;
+    for (uint32_t i = 0; i < held->n; i++) {
+        const slice *s = bufq_at(held, i);
+        if (s->p && !s->mem) {
+            bufq_push_copy(q, str_of(s->p, s->n)); /* it lives as long as the other request */
+        } else {
+            push_ref(q, s, 0, s->n);
+        }
+    }
+}
+
 bool body_is_replayable(const body *b)
 {
     return !b->streamed;

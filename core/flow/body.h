@@ -18,6 +18,8 @@ int64_t body_size(const body *b);
 MUST_USE int body_text(req *r, size_t max, str *out);
 /* Replaces the body (a script). */
 void body_replace(req *r, str bytes);
+/* Gives `to` a body of the same bytes, all of which are held (body_hold): memory and file are shared, not copied. */
+void body_share(const req *r, req *to);
 /* Can everything that was read be read again (retries)? True while held or untouched. */
 bool body_is_replayable(const body *b);
 /* Starts over from the first byte; only when replayable. */

@@ -2,6 +2,7 @@
 #include "flow/guard.h"
 
 #include "base/err.h"
+#include "base/map.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
 #include "flow/tmpl.h"
@@ -58,13 +59,51 @@ static int compile_rules(const struct guard_args *a, guard *g)
     return 0;
 }
 
+static void map_cleanup(void *arg)
+{
+    map_fini(arg);
+}
+
+/* NAME:PASSWORD[:anything]; the first line of a name counts. */
+static const map *read_users(pool *p, str text)
+{
+    map *m = pool_alloc(p, sizeof *m);
+    map_init(m);
+    pool_on_fini(p, map_cleanup, m);
+    str line, name, stored;
+    while (str_split(&text, '\n', &line)) {
+        str rest = line;
+        if (!rest.n || rest.p[0] == '#' || !str_split(&rest, ':', &name) || name.n == line.n) {
+            continue;
+        }
+        stored = str_of(rest.p, str_find(rest, ':', 0));
+        stored.n = str_find(stored, '\r', 0);
+        if (!map_get(m, name)) {
+            map_put(m, pool_dup(p, name), pool_cstr(p, stored));
+        }
+    }
+    return m;
+}
+
+static int compile_users(const struct guard_args *a, guard *g)
+{
+    if (!a->c->realm.p) {
+        return 0;
+    }
+    if (a->c->users.p) {
+        g->users = read_users(a->pool, a->c->users);
+    }
+    return compile_text(a, "realm", a->c->realm, &g->realm);
+}
+
 int guard_compile(const struct guard_args *a, guard **out)
 {
     guard *g = pool_zalloc(a->pool, sizeof *g);
     g->c = a->c;
     int rc = compile_limits(a, g);
     rc = rc ? rc : compile_rules(a, g);
-    g->has_access = g->nrules > 0;
+    rc = rc ? rc : compile_users(a, g);
+    g->has_access = g->nrules > 0 || g->realm || a->c->ask.n;
     *out = g;
     return rc;
 }

@@ -33,6 +33,8 @@ struct guard {
     int nrates, nconns;
     access_rule *rules;
     int nrules;
+    tmpl *realm;
+    const struct map *users; /* name → stored password; NULL: there is no file */
     bool has_access; /* rules, realm or ask: the access step has something to do */
 };
 
@@ -43,6 +45,13 @@ enum guard_verdict {
 struct guard_state {
     uint8_t rate_status, conn_status; /* enum guard_verdict; once set the request is not counted again */
     bool delaying;                    /* waits for its turn */
+    bool refusing;                    /* waits to be told that it is refused */
+    uint8_t stage;                    /* the check of `guard` that is asked */
+    uint16_t code;                    /* with satisfy any: what it will be refused with */
+    const guard *guard;
+    struct subreq *asked;             /* of auth_request.c */
+    int mirrored;                     /* of mirror.c: copies that were sent */
+    struct passwd_work *work;         /* of auth_basic.c */
 };
 
 /* Compiles; `zones` are the plan's, in the order of the configuration. 0, or ERR_CONF with a text in err. */

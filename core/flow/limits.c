@@ -1,6 +1,8 @@
-/* limits.c — see limits.h. */
-#include "flow/limits.h"
-
+/* limits.c — the limit step: how often, and how many at once.
+ *
+ * Order and accounting are nginx's. Several rates are looked at first and counted only when all of
+ * them let the request pass; the longest of their delays is waited for. A request is counted once,
+ * however often it is routed. An empty key is not counted. */
 #include "base/clock.h"
 #include "base/err.h"
 #include "conf/conf.h"
@@ -187,9 +189,12 @@ static int run_conns(req *r, const guard *g)
     return STEP_NEXT;
 }
 
-int limits_step(req *r)
+int step_limit(req *r)
 {
     const guard *g = r->route->guard;
+    if (LIKELY(!g)) {
+        return STEP_NEXT;
+    }
     struct guard_state *st = r->guard;
     if (st && st->delaying) {
         if (!r->timed_out) {

@@ -118,6 +118,7 @@ struct req {
     struct host_match *host_match; /* the site's name is a regex: what it captured */
     int nparams;
     struct body *body;   /* request body; NULL: none */
+    struct subreq *sub;  /* this is a sub-request (flow/subreq.h); NULL: a client's */
     struct guard_state *guard; /* of limits and access control; NULL: nothing to remember */
     /* -- the response */
     msg res;             /* what goes to the client */

@@ -35,8 +35,17 @@ int step_finish(req *r)
     return STEP_NEXT;
 }
 
+/* Sub-requests are a matter of the request they belong to. */
+static bool is_logged(const req *r)
+{
+    return r->route && (!r->sub || r->route->c->log_subrequest);
+}
+
 int step_log(req *r)
 {
+    if (!is_logged(r)) {
+        return STEP_DETACHED;
+    }
     if (r->route && (r->route->hooks & (1u << PHASE_LOG)) && flow_hooks && !r->log_hook_done) {
         int rc = flow_hooks->run(r, PHASE_LOG);
         if (rc == ERR_AGAIN) {

@@ -1,8 +1,8 @@
 /* step_request.c — admit, rewrite, limit, access: from a parsed head to a request that may go on. */
 #include "base/clock.h"
 #include "base/err.h"
+#include "flow/access.h"
 #include "flow/hook.h"
-#include "flow/limits.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
 #include "shm/stats.h"
@@ -94,13 +94,14 @@ int step_rewrite(req *r)
     return after_hook(r, flow_hooks->run(r, PHASE_REWRITE));
 }
 
-int step_limit(req *r)
-{
-    return LIKELY(!r->route->guard) ? STEP_NEXT : limits_step(r);
-}
-
 int step_access(req *r)
 {
+    if (UNLIKELY(r->route->guard)) {
+        int rc = access_step(r);
+        if (rc != STEP_NEXT) {
+            return rc;
+        }
+    }
     if (!(r->route->hooks & (1u << PHASE_ACCESS))) {
         return STEP_NEXT;
     }

@@ -100,7 +100,7 @@ static int route_nested(req *r)
 
 int step_route(req *r)
 {
-    if (!r->site || r->redirects) {
+    if (!r->site || (r->redirects && !r->sub)) {
         int rc = find_site(r);
         if (rc < 0) {
             return rc;

@@ -7,6 +7,7 @@
  *   rewrite   script                    route, reply
  *   limit     its turn                  reply
  *   access    script, sub-request       route, reply
+ *   mirror    client body               reply
  *   content   script, client body       route, reply
  *   lookup    -                         reply
  *   pick      script, resolve           reply
@@ -39,6 +40,7 @@ static const struct step_row {
     [STEP_REWRITE] = {"rewrite", step_rewrite, TO(ROUTE) | TO(REPLY)},
     [STEP_LIMIT] = {"limit", step_limit, TO(REPLY)},
     [STEP_ACCESS] = {"access", step_access, TO(ROUTE) | TO(REPLY)},
+    [STEP_MIRROR] = {"mirror", step_mirror, TO(REPLY)},
     [STEP_CONTENT] = {"content", step_content, TO(ROUTE) | TO(REPLY)},
     [STEP_LOOKUP] = {"lookup", step_lookup, TO(REPLY)},
     [STEP_PICK] = {"pick", step_pick, TO(REPLY)},

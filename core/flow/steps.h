@@ -5,7 +5,7 @@
 #include "flow/req.h"
 
 enum req_step {
-    STEP_ADMIT, STEP_ROUTE, STEP_REWRITE, STEP_LIMIT, STEP_ACCESS, STEP_CONTENT, STEP_LOOKUP, STEP_PICK, STEP_LEASE, STEP_SEND, STEP_AWAIT, STEP_REPLY, STEP_STREAM, STEP_FINISH, STEP_LOG, STEP_COUNT
+    STEP_ADMIT, STEP_ROUTE, STEP_REWRITE, STEP_LIMIT, STEP_ACCESS, STEP_MIRROR, STEP_CONTENT, STEP_LOOKUP, STEP_PICK, STEP_LEASE, STEP_SEND, STEP_AWAIT, STEP_REPLY, STEP_STREAM, STEP_FINISH, STEP_LOG, STEP_COUNT
 };
 
 /* What a step returns: one of these, a jump (STEP_JUMP | step; must be in its row), or a negative ERR_*. */
@@ -21,8 +21,10 @@ const char *step_name(enum req_step s);
 int step_admit(req *r);
 int step_route(req *r);
 int step_rewrite(req *r);
-int step_limit(req *r);
 int step_access(req *r);
+/* limits.c, mirror.c */
+int step_limit(req *r);
+int step_mirror(req *r);
 /* step_content.c */
 int step_content(req *r);
 int step_lookup(req *r);

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "flow/access_log.h"
+#include "flow/basic.h"
 #include "flow/var.h"
 #include "http/cookie.h"
 #include "net/stream.h"
@@ -342,49 +343,9 @@ str var_get_ssl_server_name(req *r, str arg)
 
 /* ---- the user of Basic authentication (RFC 7617), not verified by anybody here */
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
-}
-
-static str base64_decode(pool *p, str s)
-{
-    char *out = pool_alloc(p, s.n / 4 * 3 + 3);
-    size_t n = 0;
-    uint32_t bits = 0;
-    int have = 0;
-    for (size_t i = 0; i < s.n && s.p[i] != '='; i++) {
-        int v = base64_value(s.p[i]);
-        if (v < 0) {
-            return VAR_ABSENT;
-        }
-        bits = bits << 6 | (uint32_t)v;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[n++] = (char)(bits >> have & 255);
-        }
-    }
-    return str_of(out, n);
-}
-
 str var_get_remote_user(req *r, str arg)
 {
     (void)arg;
-    str v = field_value(r, TOKEN_AUTHORIZATION);
-    if (!str_has_iprefix(v.p ? v : STR_EMPTY, STR("basic "))) {
-        return VAR_ABSENT;
-    }
-    str pair = base64_decode(&r->pool, str_trim(str_from(v, 6)));
-    size_t colon = pair.p ? str_find(pair, ':', 0) : 0;
-    return colon && colon < pair.n ? str_of(pair.p, colon) : VAR_ABSENT;
+    struct basic b;
+    return basic_read(r, &b) && b.user.n ? b.user : VAR_ABSENT;
 }
