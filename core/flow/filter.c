@@ -2,11 +2,12 @@
 #include "flow/filter.h"
 
 #include "flow/filter_range.h"
+#include "flow/filter_rate.h"
 #include "flow/plan.h"
 
 static const struct filter *const table[FILTER_COUNT] = {
     [FILTER_RANGE] = &filter_range,
-    [FILTER_RATE] = NULL,
+    [FILTER_RATE] = &filter_rate,
 };
 
 uint32_t filter_mask(const route *rt)

@@ -51,6 +51,8 @@ struct guard_state {
     const guard *guard;
     struct subreq *asked;             /* of auth_request.c */
     int mirrored;                     /* of mirror.c: copies that were sent */
+    bool rate_said, rate_after_said;  /* of filter_rate.c: the exchange's own figures */
+    int64_t rate, rate_after;
     struct passwd_work *work;         /* of auth_basic.c */
 };
 

@@ -113,6 +113,9 @@ static int compile_route(struct making *m, route *rt)
     int rc = compile(m, c->host_header, label, "host", &rt->host);
     rc = rc ? rc : compile(m, c->reply_body, label, "reply body", &rt->reply_body);
     rc = rc ? rc : compile(m, c->reply_location, label, "redirect", &rt->reply_location);
+    rc = rc ? rc : compile(m, c->rate, label, "rate", &rt->rate);
+    rc = rc ? rc : compile(m, c->rate_after, label, "rate_after", &rt->rate_after);
+    rc = rc ? rc : compile(m, c->upstream_rate, label, "upstream_rate", &rt->upstream_rate);
     rc = rc ? rc : compile_ops(m, &c->request_headers, label, &rt->request_ops, &rt->nrequest_ops);
     rc = rc ? rc
             : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);

@@ -46,6 +46,7 @@ struct route {
     struct mime *mime;       /* NULL: no table of types */
     uint32_t filters;        /* mask of FILTER_* (filter.h) */
     int hook_id;
+    tmpl *rate, *rate_after, *upstream_rate; /* bytes a second; NULL: no limit */
     struct guard *guard;     /* limits and access control; NULL: none */
     uint32_t index;          /* in the plan, for per-route metrics */
     struct route_when *when; /* matchers, compiled (route.c) */

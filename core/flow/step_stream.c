@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "flow/attempt.h"
 #include "flow/chain.h"
+#include "flow/filter_rate.h"
 #include "flow/plan.h"
 #include "flow/relay.h"
 #include "flow/steps.h"
@@ -40,12 +41,12 @@ static int stream_reply_body(req *r)
 }
 
 /* One read from the upstream into the chain. 0 go on, ERR_AGAIN nothing to read, < 0 broken. */
-static int pump_once(req *r)
+static int pump_once(req *r, size_t piece)
 {
     bufq q;
     bufq_init(&q);
     fetch *f = &r->fetch;
-    ssize_t n = f->ops->read_body(f, &q, PUMP_PIECE);
+    ssize_t n = f->ops->read_body(f, &q, piece);
     int rc = (int)(n > 0 ? 0 : n);
     if (n > 0 || n == ERR_EOF) {
         bool last = f->body_done;
@@ -148,13 +149,29 @@ static int wait_in_relay(req *r, int state)
     return req_wait_here(r, REQ_WAIT_CLIENT_WRITE, r->relay_waits ? RELAY_PATIENCE_MS : c->client_send_timeout, r->sent_body);
 }
 
+/* What may be read from the upstream at once; 0: the route's rate says wait. */
+static size_t piece_now(req *r, int64_t rate)
+{
+    if (!rate) {
+        return PUMP_PIECE;
+    }
+    int64_t left = rate_allows(rate, r->first_byte_us) - (int64_t)r->fetch.bytes_in;
+    return left <= 0 ? 0 : left < PUMP_PIECE ? (size_t)left : PUMP_PIECE;
+}
+
+static int wait_for_rate(req *r, int64_t rate)
+{
+    return req_wait_here(r, REQ_WAIT_TURN, rate_wait_ms(rate, r->first_byte_us, (int64_t)r->fetch.bytes_in), r->fetch.bytes_in);
+}
+
 static int pump(req *r)
 {
+    int64_t rate = rate_upstream(r);
     int drained = chain_drain(r->chain);
     if (drained < 0 && drained != ERR_AGAIN) {
         return broken(r, ERR_CLIENT_GONE);
     }
-    if (drained == 0 && r->fetching && !r->fetch.body_done) {
+    if (drained == 0 && !rate && r->fetching && !r->fetch.body_done) {
         int state = run_relay(r);
         if (state < 0) {
             return broken(r, state);
@@ -168,7 +185,11 @@ static int pump(req *r)
             req_wake(r); /* let others run: one fast upstream must not hold the loop */
             return wait_in_stream(r);
         }
-        int rc = pump_once(r);
+        size_t piece = piece_now(r, rate);
+        if (!piece) {
+            return wait_for_rate(r, rate);
+        }
+        int rc = pump_once(r, piece);
         if (rc == ERR_AGAIN) {
             rc = chain_flush(r->chain);
             if (rc < 0 && rc != ERR_AGAIN) {
@@ -189,7 +210,7 @@ static int pump(req *r)
 /* A body that is here already, with no filter in its way, needs no chain: it joins the head in the protocol's queue. STEP_NEXT: done. */
 static int whole_body_at_once(req *r)
 {
-    if (r->has_reply || r->filters_on || (r->route->hooks & (1u << PHASE_BODY)) || !r->fetch.upload_done) {
+    if (r->has_reply || r->filters_on || r->route->upstream_rate || (r->route->hooks & (1u << PHASE_BODY)) || !r->fetch.upload_done) {
         return STEP_WAIT_HERE;
     }
     bufq q;
@@ -238,6 +259,10 @@ int step_stream(req *r)
     if (r->timed_out && r->relay_waits && !r->total_expired) {
         r->timed_out = r->relay_waits = false;
         r->relay_tired = true;
+    }
+    if (r->timed_out && r->armed_for == REQ_WAIT_TURN && !r->total_expired) {
+        r->timed_out = false;
+        r->armed_for = REQ_WAIT_NONE;
     }
     if (r->timed_out) {
         if (!r->chain) {

@@ -167,10 +167,14 @@
 ---@field body_timeout? integer between two reads of the request body (ms)
 ---@field http2_frame? integer HTTP/2: bytes of a DATA frame at most (bytes)
 ---@field client_send_timeout? integer between two writes to the client (ms)
+---@field rate? string bytes a second to the client, such as "500k"; empty or 0: no limit ($variables)
+---@field rate_after? string bytes that go before the rate counts ($variables)
+---@field upstream_rate? string bytes a second from the upstream ($variables)
 ---@field response_headers? conf.model.headerop[]
 ---@field hide_headers? string[] upstream response fields that are not passed
 ---@field rewrite_location? boolean a Location that names the upstream is mapped back
 ---@field access_log? integer  (index from 0)
+---@field log_subrequest? boolean sub-requests that end here are logged too
 ---@field guard? conf.model.guard[] one, or none
 ---@field error_logs? integer[] empty: the process' own
 ---@field hooks? integer mask of 1 << phase: rewrite access balance header body log

@@ -7,4 +7,8 @@ return {
   require "nginx.directives.location",
   require "nginx.directives.upstream",
   require "nginx.directives.proxy",
+  require "nginx.directives.limit",
+  require "nginx.directives.mirror",
+  require "nginx.directives.auth",
+  require "nginx.directives.access",
 }

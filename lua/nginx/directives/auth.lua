@@ -1,0 +1,54 @@
+--- auth_basic*, auth_delay, auth_request*: users, and whom a sub-request lets in.
+local guard = require "nginx.guard"
+local units = require "nginx.units"
+
+local everywhere = "http server location"
+
+--- The file's lines become part of the configuration; one that is not there refuses everybody, as nginx does.
+local function user_file(d, _, c)
+  local path = c:conf_path(d.args[1])
+  if path:find("$", 1, true) then
+    return nil, "variables are not supported in the name of a password file"
+  end
+  local text, err = c:read(path)
+  if not text then
+    c:warn(d, 'open() "%s" failed (%s): nobody will be let in', path, err)
+  end
+  return { path = path, text = text }
+end
+
+local function auth_request(d)
+  if d.args[1] == "off" then
+    return false
+  end
+  return d.args[1]
+end
+
+local function basic(scope, r)
+  local realm, users = scope:get("auth_basic"), scope:get("auth_basic_user_file")
+  if realm and realm ~= "off" and users then
+    local g = guard.of(r)
+    g.realm, g.users, g.users_file = realm, users.text, users.path
+  end
+end
+
+local function route(scope, r)
+  basic(scope, r)
+  local ask = scope:get("auth_request")
+  if ask then
+    guard.of(r).ask = ask
+  end
+  if r.guard then
+    r.guard[1].delay = scope:get("auth_delay")
+  end
+end
+
+return {
+  directives = {
+    auth_basic = { where = everywhere .. " limit_except", args = 1, parse = units.string },
+    auth_basic_user_file = { where = everywhere .. " limit_except", args = 1, parse = user_file },
+    auth_delay = { where = everywhere, args = 1, parse = units.time },
+    auth_request = { where = everywhere, args = 1, parse = auth_request },
+  },
+  route = route,
+}
