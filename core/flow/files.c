@@ -31,6 +31,7 @@ struct route_files {
     struct try_file *tries;
     int ntries;
     tmpl *try_path;
+    tmpl *links_from;
 };
 
 /* -- compiling */
@@ -86,6 +87,7 @@ int files_compile(const struct files_args *a, route_files **out)
     route_files *f = pool_zalloc(a->pool, sizeof *f);
     int rc = compile(a, c->root, "root", &f->root);
     rc = rc ? rc : compile(a, c->try_path, "try", &f->try_path);
+    rc = rc ? rc : compile(a, c->links_from, "links", &f->links_from);
     rc = rc ? rc : compile_index(a, f);
     rc = rc ? rc : compile_tries(a, f);
     *out = f;
@@ -144,6 +146,22 @@ static void set_path(req *r, str path)
 {
     r->path = path;
     r->path_changed = true;
+}
+
+/* The bytes at the beginning of the path whose own links are nobody's business. */
+static size_t base_length(req *r, str path)
+{
+    const route_files *f = r->route->files;
+    if (r->route->c->links == CONF_LINKS_FOLLOW) {
+        return 0;
+    }
+    str base = f->links_from ? tmpl_eval(f->links_from, r) : r->route->c->root_whole ? STR_EMPTY : files_root(r);
+    return str_has_prefix(path, base) ? base.n : 1;
+}
+
+static int stat_file(req *r, str path, struct stat *st)
+{
+    return links_stat(r, path, base_length(r, path), st);
 }
 
 /* -- going on elsewhere */
@@ -207,13 +225,13 @@ static void take_found(req *r, str name, bool dir)
     }
 }
 
-static bool is_there(const req *r, str path, bool dir)
+static bool is_there(req *r, str path, bool dir)
 {
     struct stat st;
     if (path.n == 0) {
         return false;
     }
-    if (stat(path.p, &st) < 0) {
+    if (stat_file(r, path, &st) < 0) {
         if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) {
             req_log(r, LOG_CRIT_, "stat() \"%s\" failed (%d: %s)", path.p, errno, strerror(errno));
         }
@@ -298,20 +316,10 @@ static int not_allowed(req *r)
     return rc < 0 ? rc : ERR_METHOD;
 }
 
-/* The bytes of the path that are the root, whose own links are nobody's business. */
-static size_t root_length(req *r, str path)
-{
-    if (r->route->c->links == CONF_LINKS_FOLLOW || r->route->c->root_whole) {
-        return 0;
-    }
-    str root = files_root(r);
-    return root.n < path.n ? root.n : 0;
-}
-
 static int answer_file(req *r, str path)
 {
     struct stat st;
-    int fd = links_open(r, path, root_length(r, path));
+    int fd = links_open(r, path, base_length(r, path));
     if (fd < 0) {
         return open_failed(r, path.p, errno);
     }
@@ -339,7 +347,7 @@ static int answer_file(req *r, str path)
 static int without_index(req *r, str dir)
 {
     struct stat st;
-    if (stat(dir.p, &st) < 0) {
+    if (stat_file(r, dir, &st) < 0) {
         return errno == EACCES ? ERR_FORBIDDEN : missing(r, "stat()", dir.p, errno);
     }
     req_log(r, LOG_ERROR_, "directory index of \"%s\" is forbidden", dir.p);
@@ -350,6 +358,9 @@ static int index_failed(const req *r, const char *path, int errnum)
 {
     if (errnum == EACCES) {
         req_log(r, LOG_ERROR_, "\"%s\" is forbidden (%d: %s)", path, errnum, strerror(errnum));
+        return ERR_FORBIDDEN;
+    }
+    if (errnum == ELOOP || errnum == EXDEV) {
         return ERR_FORBIDDEN;
     }
     if (errnum == ENOTDIR || errnum == ENAMETOOLONG) {
@@ -391,13 +402,13 @@ static int answer_index(req *r)
         const str parts[2] = {dir, name};
         str path = pool_join(&r->pool, parts, 2);
         struct stat st;
-        if (stat(path.p, &st) == 0) {
+        if (stat_file(r, path, &st) == 0) {
             return take_index(r, name);
         }
         if (errno != ENOENT) {
             return index_failed(r, path.p, errno);
         }
-        if (i == 0 && stat(dir.p, &st) < 0 && errno == ENOENT) {
+        if (i == 0 && stat_file(r, dir, &st) < 0 && errno == ENOENT) {
             if (r->route->c->log_missing) {
                 req_log(r, LOG_ERROR_, "\"%s\" is not found (%d: %s)", path.p, ENOENT, strerror(ENOENT));
             }

@@ -27,9 +27,9 @@ static int open_root(str path, size_t root_n)
     return open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int open_by(int dir, const char *name, uint64_t resolve)
+static int open_by(int dir, const char *name, int flags, uint64_t resolve)
 {
-    struct open_how how = {.flags = FLAGS, .resolve = resolve};
+    struct open_how how = {.flags = (uint64_t)flags, .resolve = resolve};
     return (int)syscall(SYS_openat2, dir, name, &how, sizeof how);
 }
 
@@ -52,7 +52,7 @@ static int step_by_owner(int dir, const char *name, int flags)
     return fd;
 }
 
-static int open_by_owner(int dir, const char *name)
+static int open_by_owner(int dir, const char *name, int flags)
 {
     int at = dup(dir);
     while (at >= 0) {
@@ -69,7 +69,7 @@ static int open_by_owner(int dir, const char *name)
         memcpy(part, name, n);
         part[n] = '\0';
         bool last = name[n] == '\0';
-        int next = step_by_owner(at, n ? part : ".", last ? FLAGS : O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int next = step_by_owner(at, n ? part : ".", last ? flags : O_PATH | O_DIRECTORY | O_CLOEXEC);
         int errnum = errno;
         close(at);
         errno = errnum;
@@ -82,24 +82,44 @@ static int open_by_owner(int dir, const char *name)
     return -1;
 }
 
-int links_open(const req *r, str path, size_t root_n)
+static int open_ruled(const req *r, str path, size_t base_n, int flags)
 {
     int rule = r->route->c->links;
-    if (rule == CONF_LINKS_FOLLOW || root_n == 0 || root_n >= path.n) {
-        return open(path.p, FLAGS);
+    if (rule == CONF_LINKS_FOLLOW || base_n == 0 || base_n > path.n) {
+        return open(path.p, flags);
     }
-    int dir = open_root(path, root_n);
+    int dir = open_root(path, base_n);
     if (dir < 0) {
         return -1;
     }
-    const char *name = path.p + root_n;
+    const char *name = path.p + base_n;
     name += strspn(name, "/");
     name = *name ? name : ".";
-    int fd = rule == CONF_LINKS_OWNER  ? open_by_owner(dir, name)
-             : rule == CONF_LINKS_NONE ? open_by(dir, name, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
-                                       : open_by(dir, name, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+    int fd = rule == CONF_LINKS_OWNER  ? open_by_owner(dir, name, flags)
+             : rule == CONF_LINKS_NONE ? open_by(dir, name, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+                                       : open_by(dir, name, flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
     int errnum = errno;
     close(dir);
     errno = errnum;
     return fd;
+}
+
+int links_open(const req *r, str path, size_t base_n)
+{
+    return open_ruled(r, path, base_n, FLAGS);
+}
+
+int links_stat(const req *r, str path, size_t base_n, struct stat *st)
+{
+    if (r->route->c->links == CONF_LINKS_FOLLOW || base_n == 0) {
+        return stat(path.p, st);
+    }
+    int fd = open_ruled(r, path, base_n, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+    int rc = fstat(fd, st), errnum = errno;
+    close(fd);
+    errno = errnum;
+    return rc;
 }

@@ -138,6 +138,7 @@
 ---@field max_ranges? integer ranges of one request; 0: none are served, -1: as many as are reasonable
 ---@field log_missing? boolean a file that is not there is an error in the error log
 ---@field links? "follow"|"inside"|"none"|"owner" links followed: all, below `root`, none, to files of the same owner
+---@field links_from? string the part of a path whose own links do not matter; absent: `root` ($variables)
 ---@field expires? string of usual answers: "1h", "-1", "@15h30m", "epoch", "max", "off" ($variables)
 ---@field expires_modified? boolean `expires` counts from Last-Modified
 ---@field upstream_http? "1.0"|"1.1"

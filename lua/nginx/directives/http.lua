@@ -1,35 +1,12 @@
---- Directives of http and below that belong to no topic of their own: access logs, types, what is without effect here.
-local units = require "nginx.units"
-
+--- Directives of http and below that belong to no topic of their own: access logs, what is without effect here.
 local everywhere = "http server location"
 
 local function noop(args, where)
   return { where = where or everywhere, args = args, noop = true }
 end
 
-local function stored(parse, default, args)
-  return { where = everywhere, args = args or 1, parse = parse, default = default }
-end
-
---- types { TYPE extension...; }: { extension = type }
-local function types(d, _, c)
-  local map = {}
-  for _, line in ipairs(d.block) do
-    for _, extension in ipairs(line.args) do
-      local key = extension:lower()
-      if map[key] and map[key] ~= line.name then
-        c:warn(line, 'duplicate extension "%s", content type: "%s", previous content type: "%s"', extension, line.name, map[key])
-      end
-      map[key] = line.name
-    end
-  end
-  return map
-end
-
 return {
   directives = {
-    types = { where = everywhere, args = 0, block = true, parse = types },
-    default_type = stored(units.string, "text/plain"),
     access_log = { where = "http server location if limit_except", args = "1+", many = true },
     log_format = { where = "http", args = "2+", many = true },
     sendfile = noop(1, "http server location if"), tcp_nopush = noop(1), tcp_nodelay = noop(1), aio = noop(1), aio_write = noop(1),
@@ -40,6 +17,6 @@ return {
     server_names_hash_bucket_size = noop(1, "http"), variables_hash_max_size = noop(1, "http"),
     variables_hash_bucket_size = noop(1, "http"), map_hash_max_size = noop(1, "http"), map_hash_bucket_size = noop(1, "http"),
     connection_pool_size = noop(1, "http server"), request_pool_size = noop(1, "http server"),
-    client_body_temp_path = noop({ 1, 4 }), send_lowat = noop(1), log_not_found = noop(1),
+    client_body_temp_path = noop({ 1, 4 }), send_lowat = noop(1),
   },
 }

@@ -5,6 +5,8 @@ return {
   require "nginx.directives.http",
   require "nginx.directives.server",
   require "nginx.directives.location",
+  require "nginx.directives.static",
+  require "nginx.directives.headers",
   require "nginx.directives.upstream",
   require "nginx.directives.proxy",
   require "nginx.directives.limit",

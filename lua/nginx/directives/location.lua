@@ -1,6 +1,4 @@
 --- location: how it matches.
-local units = require "nginx.units"
-
 local modes = { ["="] = "exact", ["^~"] = "no_regex", ["~"] = "regex", ["~*"] = "caseless" }
 
 --- The match of a location: { match, pattern, no_regex, caseless }; nil: the modifier is none.
@@ -77,8 +75,6 @@ return {
   directives = {
     location = { where = "server location", args = { 1, 2 }, block = "location", open = open },
     internal = { where = "location", args = 0, parse = function() return true end },
-    root = { where = "http server location if", args = 1, parse = units.string },
-    alias = { where = "location", args = 1, parse = units.string },
   },
   route = route,
 }
