@@ -48,6 +48,7 @@ static void on_head(void *arg, void *at, const h2_block *b, bool ended)
     st->ended = ended;
     st->connect = b->websocket;
     st->r->received = b->size;
+    st->left = b->m->body == MSG_BODY_LENGTH ? b->m->length : -1;
     list_push_back(&h->ready, &st->work);
 }
 

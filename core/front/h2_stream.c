@@ -56,7 +56,6 @@ void h2_stream_start(h2_stream *st)
     req *r = st->r;
     conn *c = st->h->c;
     st->started = true;
-    st->left = r->in.body == MSG_BODY_LENGTH ? r->in.length : -1;
     conn_introduce(c, r);
     if (st->err) {
         r->in.version = HTTP_2;

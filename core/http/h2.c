@@ -16,7 +16,7 @@ enum {
     NV_STEP = 32,
     CONTINUATIONS_MAX = 64,
     EXCESS_FACTOR = 4,            /* a head this many times over its limit is not even decoded to the end */
-    TABLE_SIZE = 4096,
+    RECENT = 64,                  /* streams that we reset, remembered */
 };
 
 struct h2 {
@@ -29,6 +29,12 @@ struct h2 {
     bool over;              /* no more events: only what is queued goes out */
     bool in_head, trailing; /* a block is being decoded; it is one of trailers */
     bool acked;             /* our SETTINGS */
+    size_t skip;            /* bytes until the next frame's header */
+    uint8_t hd[H2_FRAME_HEAD], hd_n; /* of a header that comes in pieces */
+    bool leaving;           /* we said GOAWAY: newer streams are ignored */
+    int32_t last_id;        /* the newest stream the client opened */
+    int32_t recent[RECENT]; /* a ring */
+    uint32_t resets;        /* ever made */
     void *block_stream;     /* whose block it is; NULL: refused or unknown */
     h2_block block;
     msg late;               /* trailers */
@@ -208,17 +214,46 @@ static void end_head(h2 *s, const nghttp2_frame *frame)
 
 /* ---- what comes: the rest */
 
+/* What the client sent before it could know of our reset is no mistake (RFC 9113 §5.1). */
+static bool was_reset_by_us(const h2 *s, int32_t id)
+{
+    for (uint32_t i = 0; i < RECENT && i < s->resets; i++) {
+        if (s->recent[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Frames on streams that are over: nghttp2 forgets them and ignores such frames (RFC 9113 §5.1, §5.1.1). */
+static int judge_stream(h2 *s, uint8_t type, int32_t id)
+{
+    if (id > s->last_id) {
+        s->last_id = type == NGHTTP2_HEADERS ? id : s->last_id;
+        return 0;
+    }
+    if (id == 0 || id % 2 == 0 || s->leaving || nghttp2_session_find_stream(s->ng, id) || was_reset_by_us(s, id)) {
+        return 0;
+    }
+    return nghttp2_session_terminate_session(s->ng, type == NGHTTP2_HEADERS ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_STREAM_CLOSED);
+}
+
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
 {
     h2 *s = arg;
-    (void)ng;
+    if (s->over) {
+        return 0;
+    }
     account(s, H2_FRAME_HEAD + hd->length, hd->type == NGHTTP2_DATA ? hd->length : 0);
     if (hd->type == NGHTTP2_CONTINUATION) {
         spend(s, H2_COST_CONTINUED);
+    } else if (hd->type == NGHTTP2_PRIORITY) {
+        spend(s, H2_COST_PRIORITY);
+        return hd->stream_id ? 0 : nghttp2_session_terminate_session(ng, NGHTTP2_PROTOCOL_ERROR); /* RFC 9113 §6.3 */
     } else if (hd->type > NGHTTP2_CONTINUATION) {
         spend(s, H2_COST_UNKNOWN);
     }
-    return 0;
+    return hd->type == NGHTTP2_HEADERS ? judge_stream(s, hd->type, hd->stream_id) : 0;
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
@@ -268,9 +303,6 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
         break;
     case NGHTTP2_PING:
         spend(s, H2_COST_PING);
-        break;
-    case NGHTTP2_PRIORITY:
-        spend(s, H2_COST_PRIORITY);
         break;
     case NGHTTP2_WINDOW_UPDATE:
         spend(s, H2_COST_WINDOW);
@@ -358,8 +390,11 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
         if (stream) {
             s->e->on_sent(s->arg, stream);
         }
-    } else if (frame->hd.type == NGHTTP2_RST_STREAM && is_provoked(frame->rst_stream.error_code)) {
-        spend(s, H2_COST_RESET);
+    } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        s->recent[s->resets++ % RECENT] = frame->hd.stream_id;
+        if (is_provoked(frame->rst_stream.error_code)) {
+            spend(s, H2_COST_RESET);
+        }
     }
     return 0;
 }
@@ -514,6 +549,7 @@ h2 *h2_new(const struct h2_options *o, const struct h2_events *e, void *arg)
     s->o = *o;
     s->e = e;
     s->arg = arg;
+    s->skip = NGHTTP2_CLIENT_MAGIC_LEN;
     h2_budget_init(&s->budget, o->streams);
     if (nghttp2_session_server_new2(&s->ng, callbacks, s, option) != 0 || greet(s) != 0) {
         nghttp2_session_del(s->ng);
@@ -532,13 +568,62 @@ void h2_free(h2 *s)
     free(s);
 }
 
+static int feed(h2 *s, str bytes)
+{
+    if (bytes.n && nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes.p, bytes.n) < 0) {
+        s->over = true;
+    }
+    return s->over ? ERR_INVALID : 0;
+}
+
+/* A frame's header is complete. */
+static bool is_data(h2 *s, int32_t *id)
+{
+    const uint8_t *h = s->hd;
+    s->hd_n = 0;
+    s->skip = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
+    *id = (int32_t)((uint32_t)(h[5] & 0x7f) << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8]);
+    return h[3] == NGHTTP2_DATA;
+}
+
+/* nghttp2 tells nobody of DATA that it ignores: so what comes is fed up to each DATA frame, whose stream is then looked at. */
+static int feed_frames(h2 *s, str bytes)
+{
+    size_t at = 0, fed = 0;
+    while (at < bytes.n) {
+        size_t left = bytes.n - at;
+        if (s->skip) {
+            size_t n = s->skip < left ? s->skip : left;
+            s->skip -= n;
+            at += n;
+            continue;
+        }
+        s->hd[s->hd_n++] = (uint8_t)bytes.p[at++];
+        int32_t id;
+        if (s->hd_n < H2_FRAME_HEAD || !is_data(s, &id)) {
+            continue;
+        }
+        if (at - fed > H2_FRAME_HEAD) {
+            size_t before = at - H2_FRAME_HEAD;
+            if (feed(s, str_of(bytes.p + fed, before - fed)) < 0) {
+                return ERR_INVALID;
+            }
+            fed = before;
+        }
+        if (judge_stream(s, NGHTTP2_DATA, id) != 0) {
+            return ERR_MEM;
+        }
+    }
+    return feed(s, str_from(bytes, fed));
+}
+
 int h2_recv(h2 *s, str bytes)
 {
     if (s->over) {
         return ERR_LIMIT;
     }
-    ssize_t n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes.p, bytes.n);
-    if (n < 0) {
+    int rc = feed_frames(s, bytes);
+    if (rc < 0 && !s->excess) {
         s->over = true;
         return ERR_INVALID;
     }
@@ -618,6 +703,7 @@ void h2_goaway(h2 *s, uint32_t code)
         (void)nghttp2_session_terminate_session(s->ng, code);
         return;
     }
+    s->leaving = true;
     (void)nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s->ng), code, NULL, 0);
 }
 
