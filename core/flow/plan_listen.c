@@ -76,6 +76,9 @@ static int add_certs(struct listening *m, plan_listen *l, const struct conf_site
             return ERR_CONF;
         }
     }
+    if (!c->http2 && c->certs.n) {
+        tls_server_refuse_h2(l->tls, c->names.v, c->names.n);
+    }
     return 0;
 }
 

@@ -114,6 +114,12 @@ str var_get_server_protocol(req *r, str arg)
     }
 }
 
+str var_get_http2(req *r, str arg)
+{
+    (void)arg;
+    return r->in.version != HTTP_2 ? VAR_ABSENT : r->client.tls ? STR("h2") : STR("h2c");
+}
+
 str var_get_request(req *r, str arg)
 {
     if (!r->in.method_name.n) {

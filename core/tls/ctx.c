@@ -182,6 +182,13 @@ int tls_server_add(tls_server *t, const struct tls_cert_args *a, const str *name
     return r;
 }
 
+void tls_server_refuse_h2(tls_server *t, const str *names, int nnames)
+{
+    for (int i = 0; i < nnames; i++) {
+        set_of(t, names[i])->no_h2 = true;
+    }
+}
+
 struct tls_set *tls_server_find(const tls_server *t, str name)
 {
     struct tls_set *set = map_get(&t->names, name);

@@ -38,6 +38,8 @@ MUST_USE tls_server *tls_server_new(const struct tls_server_args *a, char *err, 
 /* Adds a certificate for exact or *.wildcard names; the first added is the default one for unknown names and for no SNI. Several certificates of
  * different key types for one name are allowed. */
 MUST_USE int tls_server_add(tls_server *t, const struct tls_cert_args *cert, const str *names, int nnames, char *err, size_t errcap);
+/* Clients that name one of these are not offered h2, whatever alpn_h2 says; the names were added before. */
+void tls_server_refuse_h2(tls_server *t, const str *names, int nnames);
 /* reject_unknown: handshakes with an unknown name fail with unrecognized_name. */
 void tls_server_reject_unknown(tls_server *t, bool on);
 tls_server *tls_server_ref(tls_server *t);

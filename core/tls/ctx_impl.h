@@ -25,6 +25,7 @@ struct tls_set {
     struct tls_cert *cert[TLS_SET_MAX]; /* borrowed from the server's list */
     int n;
     bool is_default;
+    bool no_h2;                    /* its site does not speak it */
     unsigned char id[TLS_ID_SIZE]; /* session id context: no resumption across names */
     char *name;                    /* lower case; "*.example.com" is kept as ".example.com" */
 };

@@ -106,8 +106,12 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen, c
 {
     static const unsigned char with_h2[] = "\x02h2\x08http/1.1\x08http/1.0", without[] = "\x08http/1.1\x08http/1.0";
     const tls_server *t = arg;
-    const unsigned char *ours = t->alpn_h2 ? with_h2 : without;
-    unsigned n = t->alpn_h2 ? sizeof with_h2 - 1 : sizeof without - 1;
+    const char *name = state_of(ssl)->name;
+    const struct tls_set *set = name ? tls_server_find(t, str_c(name)) : NULL;
+    set = set ? set : t->fallback;
+    bool h2 = t->alpn_h2 && !(set && set->no_h2);
+    const unsigned char *ours = h2 ? with_h2 : without;
+    unsigned n = h2 ? sizeof with_h2 - 1 : sizeof without - 1;
     unsigned char *chosen = NULL;
     if (SSL_select_next_proto(&chosen, outlen, ours, n, in, inlen) != OPENSSL_NPN_NEGOTIATED) {
         state_of(ssl)->error = "no common application protocol";

@@ -4,6 +4,7 @@ return {
   require "nginx.directives.log",
   require "nginx.directives.http",
   require "nginx.directives.server",
+  require "nginx.directives.http2",
   require "nginx.directives.location",
   require "nginx.directives.static",
   require "nginx.directives.headers",
