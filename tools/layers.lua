@@ -32,7 +32,7 @@ local vendors = {
   { "^l[ua][ua].*%.h", { "script/" } },
   { "^luajit%-", { "script/" } },
   { "^pcre2%.h$", { "base/regex.c" } },
-  { "^zlib%.h$", { "flow/filter_compress.c" } },
+  { "^zlib%.h$", { "flow/filter_compress.c", "flow/log_gzip.c" } },
   { "^brotli/", { "flow/filter_compress.c" } },
   { "^zstd%.h$", { "flow/filter_compress.c" } },
   { "^ares", { "net/resolve.c", "net/resolve_srv.c", "net/resolve_impl.h" } },

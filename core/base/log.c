@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -228,23 +229,29 @@ static void write_to(const log_destination *d, enum log_level level, const char 
     (void)ignored;
 }
 
-void log_vwrite(const log_set *set, enum log_level level, str tail, const char *format, va_list ap)
+static void log_to_spec(enum log_level level, str head, str text, str tail)
+{
+    char line[LINE_MAX_BYTES];
+    snprintf(line, sizeof line, "%.*s%.*s%.*s", STR_ARG(head), STR_ARG(text), STR_ARG(tail));
+    out.capture((int)level, line);
+}
+
+void log_line(const log_set *set, enum log_level level, str head, str text, str tail)
 {
     set = set ? set : &out.set;
     if (level < set->lowest) {
         return;
     }
     int saved = errno;
-    char text[TEXT_MAX];
-    int got = vsnprintf(text, sizeof text, format, ap);
-    size_t len = got < 0 ? 0 : got < (int)sizeof text ? (size_t)got : sizeof text - 1;
     if (out.capture) {
-        out.capture((int)level, text);
+        log_to_spec(level, head, text, tail);
         errno = saved;
         return;
     }
     char line[LINE_MAX_BYTES];
-    size_t n = write_escaped(line, write_prefix(line, sizeof line, level), str_of(text, len));
+    size_t n = write_prefix(line, sizeof line, level);
+    n = write_escaped(line, n, head);
+    n = write_escaped(line, n, text);
     n = write_escaped(line, n, tail);
     line[n++] = '\n';
     for (int i = 0; i < set->n; i++) {
@@ -257,8 +264,15 @@ void log_vwrite(const log_set *set, enum log_level level, str tail, const char *
 
 void log_write(enum log_level level, const char *format, ...)
 {
+    if (level < out.set.lowest) {
+        return;
+    }
+    int saved = errno;
+    char text[TEXT_MAX];
     va_list ap;
     va_start(ap, format);
-    log_vwrite(NULL, level, STR_EMPTY, format, ap);
+    int n = vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
+    log_line(NULL, level, STR_EMPTY, str_of(text, n < 0 ? 0 : n < (int)sizeof text ? (size_t)n : sizeof text - 1), STR_EMPTY);
+    errno = saved;
 }

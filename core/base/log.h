@@ -12,8 +12,6 @@
 #include "base/attr.h"
 #include "base/str.h"
 
-#include <stdarg.h>
-
 enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_NOTICE_, LOG_WARN_, LOG_ERROR_, LOG_CRIT_, LOG_ALERT_, LOG_EMERG_ };
 enum log_style { LOG_STYLE_NATIVE, LOG_STYLE_NGINX };
 
@@ -55,8 +53,8 @@ void log_destination_adopt(log_destination *d, int fd);
 void log_use(const log_set *set);
 
 void log_write(enum log_level level, const char *format, ...) PRINTF(2, 3);
-/* To a set (NULL: the process'); `tail` is appended as it is. */
-void log_vwrite(const log_set *set, enum log_level level, str tail, const char *format, va_list ap);
+/* To a set (NULL: the process'): three parts of one line. */
+void log_line(const log_set *set, enum log_level level, str head, str text, str tail);
 static inline bool log_wants(const log_set *set, enum log_level level)
 {
     return level >= (set ? set->lowest : log_level_now());

@@ -266,6 +266,16 @@ static int check_guard(const conf *c, const struct conf_guard *g, char *err, siz
     return 0;
 }
 
+static bool refs_fit(const struct conf_ints *refs, int n)
+{
+    for (int i = 0; i < refs->n; i++) {
+        if (refs->v[i] < 0 || refs->v[i] >= n) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int check_route(const conf *c, const struct conf_route *r, char *err, size_t cap, const char *where)
 {
     const struct bound bounds[] = {
@@ -296,7 +306,7 @@ static int check_route(const conf *c, const struct conf_route *r, char *err, siz
         snprintf(err, cap, "%s: no such resolver", where);
         return ERR_CONF;
     }
-    if (r->access_log >= c->g.logs.n) {
+    if (!refs_fit(&r->access_logs, c->g.logs.n) || !refs_fit(&r->error_logs, c->g.error_logs.n)) {
         snprintf(err, cap, "%s: no such log", where);
         return ERR_CONF;
     }

@@ -1,225 +1,31 @@
-/* access_log.c — see access_log.h. One buffer per file and worker; a line is formatted straight
- * into it. Lines go out whole: a file is written with O_APPEND, so that workers share it. A log
- * that is a pipe never blocks the worker: what does not fit stays, and when the buffer is full
- * lines are lost and counted. */
+/* access_log.c — see access_log.h. A line is formatted straight into the file's buffer. */
 #include "flow/access_log.h"
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
+#include "base/syslog.h"
 #include "conf/conf.h"
+#include "flow/log_file.h"
 #include "flow/plan.h"
+#include "flow/req_log.h"
 #include "flow/tmpl.h"
 #include "flow/var_impl.h"
 #include "shm/stats.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    BUFFER = 64 * 1024,
-    FLUSH_AT = 32 * 1024, /* and the longest line */
-    FLUSH_MS = 1000,
-    FIELD_MAX = 2048,  /* bytes of a client's text in a JSON line; six times that when escaped */
-    PIPE_PIECE = 4096, /* PIPE_BUF: what a writable pipe takes for sure */
-    COMPLAIN_MS = 60000,
-};
-
-/* A file that logs write to. */
-typedef struct logfile {
-    list node;
-    char *path;
-    int fd;
-    uint32_t refs;
-    loop *l;
-    timer timer;
-    job job;
-    bool may_block; /* a pipe or terminal, not a file */
-    int64_t complained_ms;
-    size_t n;
-    char buf[BUFFER];
-} logfile;
+enum { FIELD_MAX = 2048 /* bytes of a client's text in a JSON line; six times that when escaped */ };
 
 struct access_log {
-    logfile *file;
-    tmpl *line; /* NULL: JSON */
+    const struct conf_log *c;
+    log_file *file; /* NULL: the name has variables, or it could not be opened and need not be */
+    tmpl *line;     /* NULL: JSON */
+    tmpl *name, *when;
 };
-
-/* The files of this process. */
-static list files = {&files, &files};
-
-/* ---- files */
-
-/* Descriptors the master gave us before anybody opened their path. */
-typedef struct given {
-    list node;
-    int fd;
-    char path[];
-} given;
-
-static list givens = {&givens, &givens};
-
-/* The one for this path, which is the caller's then; -1: none. */
-static int given_take(const char *path)
-{
-    LIST_EACH(it, &givens)
-    {
-        given *g = list_item(it, given, node);
-        if (strcmp(g->path, path) == 0) {
-            int fd = g->fd;
-            list_remove(&g->node);
-            free(g);
-            return fd;
-        }
-    }
-    return -1;
-}
-
-static int file_fd(const char *path)
-{
-    if (strcmp(path, "-") == 0) {
-        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    }
-    int fd = given_take(path);
-    if (fd >= 0) {
-        return fd;
-    }
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-}
-
-static bool fd_may_block(int fd)
-{
-    struct stat st;
-    return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
-}
-
-static void complain(logfile *f, int errnum)
-{
-    if (!f->complained_ms || clock_ms() - f->complained_ms > COMPLAIN_MS) {
-        f->complained_ms = clock_ms();
-        log_error("access log %s: %s; lines are lost", f->path, strerror(errnum));
-    }
-}
-
-static size_t count_lines(const char *p, size_t n)
-{
-    size_t lines = 0;
-    for (const char *end = p + n; p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL;
-         p++) {
-        lines++;
-    }
-    return lines;
-}
-
-/* How much may be written now without waiting. */
-static size_t writable(const logfile *f, size_t left)
-{
-    if (!f->may_block) {
-        return left;
-    }
-    struct pollfd p = {.fd = f->fd, .events = POLLOUT};
-    if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT)) {
-        return 0;
-    }
-    return left < PIPE_PIECE ? left : PIPE_PIECE;
-}
-
-static void flush(logfile *f)
-{
-    size_t done = 0;
-    while (done < f->n) {
-        size_t piece = writable(f, f->n - done);
-        ssize_t n = piece ? write(f->fd, f->buf + done, piece) : 0;
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) { /* disk full, reader gone: waiting would not help */
-            complain(f, errno);
-            stats_add(STAT_LOG_LINES_LOST, count_lines(f->buf + done, f->n - done));
-            done = f->n;
-        }
-        if (n == 0) {
-            break;
-        }
-        done += n > 0 ? (size_t)n : 0;
-    }
-    f->n -= done;
-    memmove(f->buf, f->buf + done, f->n);
-    if (f->n && f->l) {
-        timer_set(f->l, &f->timer, FLUSH_MS);
-    }
-}
-
-static void on_flush(job *j)
-{
-    flush(container_of(j, logfile, job));
-}
-
-static void on_timer(timer *t)
-{
-    logfile *f = container_of(t, logfile, timer);
-    job_wake(f->l, &f->job);
-}
-
-static logfile *file_find(const char *path)
-{
-    LIST_EACH(it, &files)
-    {
-        logfile *f = list_item(it, logfile, node);
-        if (strcmp(f->path, path) == 0) {
-            return f;
-        }
-    }
-    return NULL;
-}
-
-static logfile *file_open(loop *l, const char *path)
-{
-    logfile *f = file_find(path);
-    if (f) {
-        f->refs++;
-        f->l = l;
-        return f;
-    }
-    int fd = file_fd(path);
-    if (fd < 0) {
-        return NULL;
-    }
-    f = malloc(sizeof *f);
-    REQUIRE(f != NULL);
-    memset(f, 0, offsetof(logfile, buf));
-    f->path = strdup(path);
-    REQUIRE(f->path != NULL);
-    f->fd = fd;
-    f->refs = 1;
-    f->l = l;
-    f->may_block = fd_may_block(fd);
-    timer_init(&f->timer, on_timer);
-    job_init(&f->job, on_flush);
-    list_push_back(&files, &f->node);
-    return f;
-}
-
-static void file_close(logfile *f)
-{
-    if (--f->refs) {
-        return;
-    }
-    flush(f);
-    timer_stop(&f->timer);
-    job_cancel(&f->job);
-    list_remove(&f->node);
-    close(f->fd);
-    free(f->path);
-    free(f);
-}
 
 /* ---- lines */
 
@@ -240,15 +46,43 @@ static void put_escaped(fmt *f, str s)
     fmt_bytes(f, s.p + plain, s.n - plain);
 }
 
+/* Only what JSON forbids in a string: bytes that are no UTF-8 go through. */
+static void put_json(fmt *f, str s)
+{
+    static const char shorts[] = "\"\"\\\\\nn\rr\tt\bb\ff";
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        size_t k = 0;
+        while (shorts[k] && (unsigned char)shorts[k] != c) {
+            k += 2;
+        }
+        if (shorts[k]) {
+            fmt_char(f, '\\');
+            fmt_char(f, shorts[k + 1]);
+        } else if (c < 0x20) {
+            fmt_printf(f, "\\u%04X", c);
+        } else {
+            fmt_char(f, (char)c);
+        }
+    }
+}
+
+struct writing {
+    fmt f;
+    int escape; /* enum conf_log_escape */
+};
+
 static void put_part(str part, bool is_value, void *arg)
 {
-    fmt *f = arg;
-    if (!is_value) {
-        fmt_put(f, part);
+    struct writing *w = arg;
+    if (!is_value || (w->escape == CONF_LOG_ESCAPE_NONE && part.p)) {
+        fmt_put(&w->f, part);
     } else if (!part.p) {
-        fmt_char(f, '-');
+        fmt_put(&w->f, w->escape == CONF_LOG_ESCAPE_DEFAULT ? STR("-") : STR_EMPTY);
+    } else if (w->escape == CONF_LOG_ESCAPE_JSON) {
+        put_json(&w->f, part);
     } else {
-        put_escaped(f, part);
+        put_escaped(&w->f, part);
     }
 }
 
@@ -341,44 +175,72 @@ static void write_json(fmt *f, req *r)
     fmt_char(f, '}');
 }
 
+/* A line with its end, LOG_LINE_MAX at most; its length, 0: half an object, which would break every reader. */
+static size_t format_line(const access_log *a, req *r, char *to)
+{
+    struct writing w = {fmt_of(to, LOG_LINE_MAX - 1), a->c->escape};
+    if (a->line) {
+        tmpl_each(a->line, r, put_part, &w);
+    } else {
+        write_json(&w.f, r);
+    }
+    if (w.f.cut && !a->line) {
+        stats_add(STAT_LOG_LINES_LOST, 1);
+        return 0;
+    }
+    *w.f.p++ = '\n'; /* the byte kept back above */
+    return (size_t)(w.f.p - to);
+}
+
+/* Opened for each line: a name with variables may be any. As nginx does, only below a root that is there, so that a request for a
+ * host that nobody serves makes no file. */
+static void write_named(const access_log *a, req *r)
+{
+    char line[LOG_LINE_MAX];
+    str name = tmpl_eval(a->name, r);
+    if (!name.n || memchr(name.p, 0, name.n)) {
+        return;
+    }
+    str root = a->c->root.n ? a->c->root : STR_EMPTY;
+    char *path = pool_alloc(&r->pool, name.n + root.n + 2);
+    sprintf(path, "%.*s%.*s", STR_ARG(root), STR_ARG(name));
+    size_t n = format_line(a, r, line);
+    if (n && log_file_once(path, str_of(line, n)) < 0) {
+        stats_add(STAT_LOG_LINES_LOST, 1);
+        req_log(r, LOG_CRIT_, "open() \"%s\" failed (%d: %s) while logging request", path, errno, strerror(errno));
+    }
+}
+
+static bool is_wanted(const access_log *a, req *r)
+{
+    if (!a->when) {
+        return true;
+    }
+    str v = tmpl_eval(a->when, r);
+    return v.n > 0 && !str_eq(v, STR("0"));
+}
+
 void access_log_write(access_log *a, req *r)
 {
-    logfile *file = a->file;
-    if (BUFFER - file->n < FLUSH_AT + 1) { /* a pipe that nobody reads */
-        stats_add(STAT_LOG_LINES_LOST, 1);
+    if (!is_wanted(a, r)) {
         return;
     }
-    fmt f = fmt_of(file->buf + file->n, BUFFER - 1 - file->n);
-    if (a->line) {
-        tmpl_each(a->line, r, put_part, &f);
-    } else {
-        write_json(&f, r);
-    }
-    if (f.cut && !a->line) {
-        stats_add(STAT_LOG_LINES_LOST, 1); /* half an object would break every reader */
+    if (a->name) {
+        write_named(a, r);
         return;
     }
-    *f.p++ = '\n'; /* the byte kept back above */
-    bool first = file->n == 0;
-    file->n = (size_t)(f.p - file->buf);
-    if (file->n >= FLUSH_AT) {
-        flush(file);
-    } else if (first && file->l) {
-        timer_set(file->l, &file->timer, FLUSH_MS);
+    char *to = a->file ? log_file_room(a->file) : NULL;
+    if (to) {
+        log_file_take(a->file, format_line(a, r, to));
     }
 }
 
 /* ---- life */
 
-/* The template, or NULL for JSON; < 0 when it is bad. */
-static int compile_line(const struct conf_log *c, pool *p, tmpl **out, char *err, size_t errcap)
+static int compile_one(str text, const struct conf_log *c, pool *p, tmpl **out, char *err, size_t errcap)
 {
-    *out = NULL;
-    if (c->format == 0) {
-        return 0;
-    }
     char why[200];
-    *out = tmpl_compile(c->template.p ? c->template : STR_EMPTY, p, why, sizeof why);
+    *out = tmpl_compile(text, p, why, sizeof why);
     if (!*out) {
         snprintf(err, errcap, "access log %.*s: %s", STR_ARG(c->path), why);
         return ERR_CONF;
@@ -386,98 +248,67 @@ static int compile_line(const struct conf_log *c, pool *p, tmpl **out, char *err
     return 0;
 }
 
+static int compile_log(const struct conf_log *c, pool *p, access_log *a, char *err, size_t errcap)
+{
+    *a = (access_log){.c = c};
+    int rc = 0;
+    if (c->format != 0) {
+        rc = compile_one(c->template.p ? c->template : STR_EMPTY, c, p, &a->line, err, errcap);
+    }
+    if (rc == 0 && c->name.n) {
+        rc = compile_one(c->name, c, p, &a->name, err, errcap);
+    }
+    if (rc == 0 && c->when.n) {
+        rc = compile_one(c->when, c, p, &a->when, err, errcap);
+    }
+    return rc;
+}
+
 int access_log_check(const struct conf_log *c, char *err, size_t errcap)
 {
     pool scratch;
     pool_init(&scratch, 1024);
-    tmpl *line;
-    int rc = compile_line(c, &scratch, &line, err, errcap);
+    access_log a;
+    int rc = compile_log(c, &scratch, &a, err, errcap);
     pool_fini(&scratch);
-    if (rc == 0 && !c->path.n) {
+    if (rc == 0 && !c->path.n && !c->name.n) {
         snprintf(err, errcap, "access log: no path");
         rc = ERR_CONF;
+    }
+    if (rc == 0 && syslog_is(c->path)) {
+        rc = syslog_check(c->path, err, errcap);
     }
     return rc;
 }
 
 access_log *access_log_open(loop *l, const struct conf_log *c, pool *p, char *err, size_t errcap)
 {
-    tmpl *line;
-    if (compile_line(c, p, &line, err, errcap) < 0) {
+    access_log *a = pool_zalloc(p, sizeof *a);
+    if (compile_log(c, p, a, err, errcap) < 0) {
         return NULL;
     }
-    logfile *file = file_open(l, c->path.p);
-    if (!file) {
+    if (a->name) {
+        return a;
+    }
+    struct log_file_args args = {c->path.p, (size_t)c->buffer, c->flush, (int)c->gzip};
+    a->file = log_file_open(l, &args);
+    if (!a->file && !c->optional && !syslog_is(c->path)) {
         snprintf(err, errcap, "access log %.*s: %s", STR_ARG(c->path), strerror(errno));
         return NULL;
     }
-    access_log *a = pool_zalloc(p, sizeof *a);
-    a->file = file;
-    a->line = line;
     return a;
 }
 
 void access_log_close(access_log *a)
 {
     if (a && a->file) {
-        file_close(a->file);
+        log_file_close(a->file);
         a->file = NULL;
     }
 }
 
 bool access_log_uses_connection(const access_log *a)
 {
-    return a->line && tmpl_uses_connection(a->line);
-}
-
-void access_log_flush_all(void)
-{
-    LIST_EACH(it, &files)
-    {
-        flush(list_item(it, logfile, node));
-    }
-}
-
-void access_log_reopen_all(void)
-{
-    LIST_EACH(it, &files)
-    {
-        logfile *f = list_item(it, logfile, node);
-        flush(f); /* what was written before the rotation belongs to the old file */
-        int fd = strcmp(f->path, "-") == 0 ? -1 : file_fd(f->path);
-        if (fd >= 0) {
-            close(f->fd);
-            f->fd = fd;
-            f->may_block = fd_may_block(fd);
-        } else if (strcmp(f->path, "-") != 0) {
-            log_error("access log %s: cannot reopen: %s; the old file is kept", f->path,
-                      strerror(errno));
-        }
-    }
-}
-
-static void file_switch(logfile *f, int fd)
-{
-    flush(f); /* what was written before belongs to the old file */
-    close(f->fd);
-    f->fd = fd;
-    f->may_block = fd_may_block(fd);
-}
-
-void access_log_adopt(const char *path, int fd)
-{
-    logfile *f = file_find(path);
-    if (f) {
-        file_switch(f, fd);
-        return;
-    }
-    int older = given_take(path);
-    if (older >= 0) {
-        close(older);
-    }
-    given *g = malloc(sizeof *g + strlen(path) + 1);
-    REQUIRE(g != NULL);
-    g->fd = fd;
-    strcpy(g->path, path);
-    list_push_back(&givens, &g->node);
+    return (a->line && tmpl_uses_connection(a->line)) || (a->when && tmpl_uses_connection(a->when)) ||
+           (a->name && tmpl_uses_connection(a->name));
 }

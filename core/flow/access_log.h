@@ -1,4 +1,4 @@
-/* access_log.h — access logs: JSON lines or templates, buffered per worker, written at least every second and at 32 KiB, reopened on USR1. */
+/* access_log.h — access logs: JSON lines or templates, for requests that a condition picks, to files (log_file.h), syslog servers, or files named by the request. */
 #ifndef FLOW_ACCESS_LOG_H
 #define FLOW_ACCESS_LOG_H
 
@@ -21,10 +21,5 @@ void access_log_close(access_log *a);
 /* Does a line need what the connection knows (tmpl_uses_connection)? */
 bool access_log_uses_connection(const access_log *a);
 void access_log_write(access_log *a, struct req *r);
-void access_log_flush_all(void);
-/* USR1. */
-void access_log_reopen_all(void);
-/* A descriptor of `path` that the master opened (with rights this process may not have); takes fd. Used when the path is opened, or at once by the log that has it open. */
-void access_log_adopt(const char *path, int fd);
 
 #endif

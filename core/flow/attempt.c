@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "flow/body.h"
 #include "flow/plan.h"
+#include "flow/req_log.h"
 #include "flow/steps.h"
 #include "shm/stats.h"
 
@@ -65,11 +66,21 @@ enum retry_verdict attempt_judge(req *r, int err, int status)
     return retry_decide(r->route->c, &facts);
 }
 
+void attempt_broken(const req *r, int err)
+{
+    if (r->fetching) {
+        req_log_attempt(r, err);
+    }
+}
+
 /* The attempt failed: the next row to run, or the error that the client gets. */
 int attempt_failed(req *r, int err)
 {
     enum retry_verdict v = attempt_judge(r, err, 0);
     bool fits = r->nattempts < REQ_MAX_ATTEMPTS && !r->total_expired;
+    if (v != RETRY_SAME) {
+        req_log_attempt(r, err);
+    }
     attempt_end(r, err, v != RETRY_SAME && err != ERR_CLIENT_TIMEOUT);
     fetch_end(&r->fetch);
     r->fetching = false;

@@ -16,6 +16,8 @@ void attempt_end(req *r, int err, bool failed);
 enum retry_verdict attempt_judge(req *r, int err, int status);
 /* A response came whose status the route may count as a failure. True: the attempt is over and will be repeated. */
 bool attempt_status_fails(req *r, int status);
+/* What the log says of it. */
+void attempt_broken(const req *r, int err);
 /* The attempt failed: the next row to run (a jump to pick), or the error that the client gets. */
 int attempt_failed(req *r, int err);
 

@@ -13,7 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { PAGE_MAX = 512, TEXT_MAX = 512, TARGET_SHOWN = 512 };
+enum { PAGE_MAX = 512 };
 
 /* Filled on first use per status; a page is static from then on. */
 static struct {
@@ -46,37 +46,6 @@ static int status_of(const req *r, int err)
     return status >= 400 ? status : 500;
 }
 
-static void log_it(const req *r, int err, int status)
-{
-    char ip[ADDR_TEXT_MAX];
-    ip[addr_print_ip(&r->client.addr, ip, sizeof ip - 1)] = '\0';
-    const char *tried = r->nattempts && r->attempts[r->nattempts - 1].peer ? r->attempts[r->nattempts - 1].peer->text : "-";
-    if (status >= 500) {
-        log_error("req=%llx step=%s err=%s status=%d client=%s upstream=%s method=%.*s target=\"%.*s\": %s", (unsigned long long)r->id,
-                  step_name((enum req_step)r->step), err_name(err), status, ip, tried, STR_ARG(r->in.method_name), (int)(r->in.target.n < 200 ? r->in.target.n : 200),
-                  r->in.target.p ? r->in.target.p : "", err_text(err));
-    } else {
-        log_info("req=%llx step=%s err=%s status=%d client=%s: %s", (unsigned long long)r->id, step_name((enum req_step)r->step), err_name(err), status, ip, err_text(err));
-    }
-}
-
-void req_log(const req *r, enum log_level level, const char *format, ...)
-{
-    if (log_level_now() > level) {
-        return;
-    }
-    char what[TEXT_MAX], ip[ADDR_TEXT_MAX];
-    ip[addr_print_ip(&r->client.addr, ip, sizeof ip - 1)] = '\0';
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    str server = r->site && r->site->c->names.n ? r->site->c->names.v[0] : STR_EMPTY;
-    int n = (int)(r->in.target.n < TARGET_SHOWN ? r->in.target.n : TARGET_SHOWN);
-    log_write(level, "%s, client: %s, server: %.*s, request: \"%.*s %.*s\", host: \"%.*s\"", what, ip, STR_ARG(server), STR_ARG(r->in.method_name), n,
-              r->in.target.n ? r->in.target.p : "", STR_ARG(r->host_field));
-}
-
 void error_answer(req *r, int status)
 {
     msg_init(&r->res, &r->pool);
@@ -89,7 +58,7 @@ void error_answer(req *r, int status)
 void error_reply(req *r, int err)
 {
     int status = status_of(r, err);
-    log_it(r, err, status);
+    req_log_error(r, err, status);
     error_answer(r, status);
     if (err == ERR_CLIENT_TIMEOUT || (r->body && !body_is_consumed(r) && status == 413)) {
         r->close = true;

@@ -2,15 +2,12 @@
 #ifndef FLOW_ERROR_H
 #define FLOW_ERROR_H
 
-#include "base/log.h"
-#include "flow/req.h"
+#include "flow/req_log.h"
 
 /* Fills r->res and r->reply_body for `err`; logs it with the request's id at the right level. A client gone (499) makes none. */
 void error_reply(req *r, int err);
 /* The same for a status that a rule of the configuration wants (limits, access); nothing is logged. */
 void error_answer(req *r, int status);
-/* A line about this request: what is said, then client, server, request line and host. */
-void req_log(const req *r, enum log_level level, const char *format, ...) PRINTF(3, 4);
 /* A small HTML page for a status, in static memory. */
 str error_page(int status);
 /* An answer that is only a status, with its page; fields already in r->res.h are kept. The jump. */

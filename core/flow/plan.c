@@ -6,9 +6,9 @@
 #include "back/group.h"
 #include "base/err.h"
 #include "conf/conf.h"
-#include "flow/access_log.h"
 #include "flow/guard.h"
 #include "flow/plan_listen.h"
+#include "flow/plan_logs.h"
 #include "flow/route.h"
 #include "flow/route_nginx.h"
 #include "flow/settings.h"
@@ -98,6 +98,7 @@ static void init_route(struct making *m, site *s, const struct conf_route *c, ro
 {
     *rt = (route){.c = c, .site = s, .hooks = (uint32_t)c->hooks, .hook_id = (int)c->hook_id};
     rt->index = m->p->nroutes++;
+    plan_logs_route(m->p, rt);
     if (c->action == CONF_ACTION_PROXY) {
         rt->hash_key = m->hash_keys[c->upstream];
         rt->tls_name = m->tls_names[c->upstream];
@@ -227,7 +228,6 @@ static int compile_all(struct making *m)
     p->sites = pool_zalloc(&p->pool, sizeof *p->sites * (size_t)(g->sites.n ? g->sites.n : 1));
     p->listens =
         pool_zalloc(&p->pool, sizeof *p->listens * (size_t)(g->listens.n ? g->listens.n : 1));
-    p->logs = pool_zalloc(&p->pool, sizeof *p->logs * (size_t)(g->logs.n ? g->logs.n : 1));
     p->zones = pool_zalloc(&p->pool, sizeof *p->zones * (size_t)(g->zones.n ? g->zones.n : 1));
     for (int i = 0; i < g->zones.n; i++) {
         p->zones[i].c = &g->zones.v[i];
@@ -241,9 +241,7 @@ static int compile_all(struct making *m)
     for (int i = 0; rc == 0 && i < g->listens.n; i++) {
         rc = plan_listen_compile(p, &g->listens.v[i], &p->listens[i], m->err, m->cap);
     }
-    for (int i = 0; rc == 0 && i < g->logs.n; i++) {
-        rc = access_log_check(&g->logs.v[i], m->err, m->cap);
-    }
+    rc = rc ? rc : plan_logs_check(p, m->err, m->cap);
     return rc;
 }
 
@@ -278,7 +276,6 @@ struct bound {
 static void release(const plan *p, const struct bound *b)
 {
     group **groups = b->groups;
-    struct access_log **logs = b->logs;
     for (int i = 0; i < p->conf->g.resolvers.n; i++) {
         nameserver_unref(b->names[i]);
         b->names[i] = NULL;
@@ -289,12 +286,7 @@ static void release(const plan *p, const struct bound *b)
             groups[i] = NULL;
         }
     }
-    for (int i = 0; i < p->conf->g.logs.n; i++) {
-        if (logs[i]) {
-            access_log_close(logs[i]);
-            logs[i] = NULL;
-        }
-    }
+    plan_logs_close(p, b->logs);
 }
 
 static void detach(plan *p)
@@ -330,18 +322,6 @@ static int open_names(plan *p, group_set *s, char *err, size_t errcap)
     return 0;
 }
 
-static int open_logs(plan *p, loop *l, char *err, size_t errcap)
-{
-    const struct conf_logs *c = &p->conf->g.logs;
-    for (int i = 0; i < c->n; i++) {
-        p->logs[i] = access_log_open(l, &c->v[i], &p->pool, err, errcap);
-        if (!p->logs[i]) {
-            return ERR_CONF;
-        }
-    }
-    return 0;
-}
-
 static int bind_zones(plan *p, char *err, size_t errcap)
 {
     for (int i = 0; i < p->conf->g.zones.n; i++) {
@@ -360,7 +340,7 @@ int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
     set_aside(p, &old);
     /* logs first: what can fail must not have touched the running groups */
     int rc = bind_zones(p, err, errcap);
-    rc = rc ? rc : open_logs(p, group_set_loop(groups), err, errcap);
+    rc = rc ? rc : plan_logs_open(p, group_set_loop(groups), err, errcap);
     rc = rc ? rc : open_names(p, groups, err, errcap);
     rc = rc ? rc : group_set_apply(groups, p->conf, p->groups, err, errcap);
     release(p, &old);
@@ -374,7 +354,7 @@ int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
             const struct conf_route *c = s->routes[k].c;
             s->routes[k].group = c->action == CONF_ACTION_PROXY ? p->groups[c->upstream] : NULL;
             s->routes[k].names = c->resolver >= 0 ? p->names[c->resolver] : NULL;
-            s->routes[k].log = c->access_log >= 0 ? p->logs[c->access_log] : NULL;
+            plan_logs_bind(p, &s->routes[k]);
         }
     }
     return 0;

@@ -40,7 +40,9 @@ struct route {
     tmpl *host, *reply_body, *reply_location, *tls_name, *hash_key;
     headerop *request_ops, *response_ops;
     int nrequest_ops, nresponse_ops;
-    struct access_log *log;
+    struct access_log **logs; /* nlogs */
+    int nlogs;
+    const struct log_set *errors;  /* where lines about its requests go; NULL: the process' own */
     uint32_t methods;        /* mask of 1 << enum method; 0: all. METHOD_OTHER names are in c->methods */
     uint32_t hooks;          /* mask of 1 << enum conf_phase */
     struct mime *mime;       /* NULL: no table of types */

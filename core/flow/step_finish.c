@@ -54,8 +54,8 @@ int step_log(req *r)
         }
         r->log_hook_done = true;
     }
-    if (r->route && r->route->log) {
-        access_log_write(r->route->log, r);
+    for (int i = 0; r->route && i < r->route->nlogs; i++) {
+        access_log_write(r->route->logs[i], r);
     }
     stats_add(STAT_BYTES_IN, r->received);
     stats_add(STAT_BYTES_OUT, r->sent_head + r->sent_body);

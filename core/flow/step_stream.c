@@ -67,6 +67,7 @@ static int broken(req *r, int err)
 {
     chain_abort(r->chain, err);
     r->fetch.want_close = true;
+    attempt_broken(r, err);
     attempt_end(r, err, err != ERR_CLIENT_GONE && err != ERR_CLIENT_TIMEOUT);
     return err;
 }

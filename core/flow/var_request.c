@@ -303,7 +303,11 @@ void var_know_connection(req *r)
 void var_leave_connection(req *r)
 {
     const route *rt = r->route;
-    if (rt && ((rt->log && access_log_uses_connection(rt->log)) || (rt->hooks & 1u << PHASE_LOG))) {
+    bool asked = rt && (rt->hooks & 1u << PHASE_LOG);
+    for (int i = 0; rt && !asked && i < rt->nlogs; i++) {
+        asked = access_log_uses_connection(rt->logs[i]);
+    }
+    if (asked) {
         var_know_connection(r);
     }
     r->client.stream = NULL;

@@ -158,11 +158,14 @@ void logs_use_errors(const logs *t, const summary *s, const char *fallback)
 
 void logs_keep_of(logs *t, const summary *s, const char *fallback)
 {
-    uint32_t n = 0, most = s->access_logs.n + s->error_logs.n + 1;
+    uint32_t n = 0, most = s->access_logs.n + s->optional_logs.n + s->error_logs.n + 1;
     const char **paths = calloc(most, sizeof *paths);
     REQUIRE(paths);
     for (uint32_t i = 0; i < s->access_logs.n; i++) {
         paths[n++] = s->access_logs.v[i].p;
+    }
+    for (uint32_t i = 0; i < s->optional_logs.n; i++) {
+        paths[n++] = s->optional_logs.v[i].p;
     }
     for (uint32_t i = 0; i < s->error_logs.n; i++) {
         paths[n++] = s->error_logs.v[i].path.p;

@@ -97,6 +97,12 @@ int master_open_logs(master *m, const summary *sum, char *err, size_t errcap)
     for (uint32_t i = 0; i < sum->access_logs.n && rc == 0; i++) {
         rc = master_open_log(m, sum->access_logs.v[i].p, err, errcap);
     }
+    for (uint32_t i = 0; i < sum->optional_logs.n && rc == 0; i++) {
+        char why[256];
+        if (master_open_log(m, sum->optional_logs.v[i].p, why, sizeof why) < 0) {
+            log_warn("%s", why);
+        }
+    }
     return rc;
 }
 

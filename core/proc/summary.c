@@ -82,7 +82,7 @@ static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
         bundle_add(d, BUNDLE_FACT, STR("zone"), str_of(text, (size_t)n));
     }
     for (int i = 0; i < g->logs.n; i++) {
-        summary_put(d, "access_log", g->logs.v[i].path);
+        summary_put(d, g->logs.v[i].optional ? "optional_log" : "access_log", g->logs.v[i].path);
     }
     for (int i = 0; i < g->sources.n; i++) {
         summary_put(d, "source", g->sources.v[i]);
@@ -165,6 +165,8 @@ static void summary_read_list(summary *s, str key, str value)
         vec_push(&s->zones, one);
     } else if (str_eq(key, STR("access_log"))) {
         vec_push(&s->access_logs, value);
+    } else if (str_eq(key, STR("optional_log"))) {
+        vec_push(&s->optional_logs, value);
     } else if (str_eq(key, STR("source"))) {
         vec_push(&s->sources, value);
     } else if (str_eq(key, STR("errlog"))) {
@@ -239,6 +241,7 @@ void summary_fini(summary *s)
     vec_fini(&s->certs);
     vec_fini(&s->policies);
     vec_fini(&s->access_logs);
+    vec_fini(&s->optional_logs);
     vec_fini(&s->error_logs);
     vec_fini(&s->sources);
 }

@@ -49,6 +49,7 @@ typedef struct summary {
     VEC(summary_cert) certs;
     VEC(summary_policy) policies;
     VEC(str) access_logs; /* paths */
+    VEC(str) optional_logs; /* the same, where it does not matter when they cannot be opened */
 } summary;
 
 /* Child: facts of everything but policies. */

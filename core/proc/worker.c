@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/rand.h"
-#include "flow/access_log.h"
+#include "flow/log_file.h"
 #include "front/front.h"
 #include "net/resolve.h"
 #include "net/signal.h"
@@ -97,7 +97,7 @@ static void worker_use_access_logs(worker *w, const conf *c)
     for (int i = 0; i < c->g.logs.n; i++) {
         int fd = worker_dup_log(w, c->g.logs.v[i].path.p);
         if (fd >= 0) {
-            access_log_adopt(c->g.logs.v[i].path.p, fd);
+            log_file_adopt(c->g.logs.v[i].path.p, fd);
         }
     }
 }
@@ -363,7 +363,7 @@ static int worker_start(worker *w, char *err, size_t errcap)
 
 static NORETURN void worker_end(worker *w, int status)
 {
-    access_log_flush_all();
+    log_file_flush_all();
     board_set_state(w->slot, BOARD_DEAD);
 #ifdef __SANITIZE_ADDRESS__
     exit(status); /* the leak check runs at exit; what is still in use is reachable from `one` */

@@ -120,20 +120,25 @@ function Build:dicts(shared)
   self.model.dicts = list[1] and list or nil
 end
 
---- Index of an access log, the same for the same path and format. nil: no log.
-function Build:access_log(log)
+--- Indexes of access logs: one, the same for the same path and settings, or none.
+function Build:access_logs(log)
   local access = log and log.access
   if access == false then
     return nil
   end
   local path, format = access and access.path or "-", access and access.format or "json"
   local template = format == "combined" and schema.combined or format ~= "json" and format or nil
-  local key = path .. "\0" .. (template or "")
+  local one = { path = path, format = template and "template" or "json", template = template }
+  if access then
+    one.when, one.buffer, one.flush, one.gzip, one.escape = access.when, access.buffer, access.flush, access.gzip, access.escape
+  end
+  local key = table.concat({ path, template or "", one.when or "", tostring(one.buffer), tostring(one.flush), tostring(one.gzip),
+    one.escape or "" }, "\0")
   if not self.logs[key] then
-    table.insert(self.model.logs, { path = path, format = template and "template" or "json", template = template })
+    table.insert(self.model.logs, one)
     self.logs[key] = #self.model.logs
   end
-  return self.logs[key] - 1
+  return { self.logs[key] - 1 }
 end
 
 local function valid_host(name)
@@ -256,7 +261,7 @@ function Build:route(site, d, options, scope, pattern)
   local effective = inherit.effective(schema.route, { self.options, site.options, options })
   effective.methods, effective.when, effective.strip_prefix = options.methods, options.when, options.strip_prefix
   effective.slash_redirect = options.slash_redirect
-  r.access_log = self:access_log(effective.log)
+  r.access_logs = self:access_logs(effective.log)
   route_model.fill(c, r, effective, d, site.decl)
   table.insert(site.model.routes, r)
   return r
@@ -345,7 +350,7 @@ function Build:build_site(site)
   if site.effective.http2 == false then
     site.model.http2 = false
   end
-  site.redirect_log = self:access_log(site.effective.log)
+  site.redirect_logs = self:access_logs(site.effective.log)
   self:trust(site.model, site.effective.trust)
   if site.tls then
     self:certs(site, site.names)

@@ -56,7 +56,7 @@ local function redirect_site(site, port)
     routes = { {
       match = "prefix", pattern = "/", border = false, order = 0, label = ("%s:%d"):format(site.decl.at.file, site.decl.at.line),
       action = "reply", reply_status = 301, reply_location = "https://$host" .. port .. "$request_uri",
-      access_log = site.redirect_log,
+      access_logs = site.redirect_logs,
     } },
   }
 end

@@ -41,6 +41,14 @@
 ---@field path? string file; "-" is stdout
 ---@field format? "json"|"template"
 ---@field template? string line when format is template ($variables)
+---@field escape? "default"|"json"|"none" of values in a template
+---@field when? string lines are written unless this is empty or 0 ($variables)
+---@field name? string file name with variables, instead of path ($variables)
+---@field root? string folder in front of name
+---@field buffer? integer written when so much is there; 0: at once (bytes)
+---@field flush? integer and after this time; 0: only then (ms)
+---@field gzip? integer level of compression; 0: none
+---@field optional? boolean no error when it cannot be opened
 
 ---@class conf.model.errlog
 ---@field path? string file, "stderr", or syslog:server=...
@@ -174,8 +182,8 @@
 ---@field response_headers? conf.model.headerop[]
 ---@field hide_headers? string[] upstream response fields that are not passed
 ---@field rewrite_location? boolean a Location that names the upstream is mapped back
----@field access_log? integer  (index from 0)
 ---@field log_subrequest? boolean sub-requests that end here are logged too
+---@field access_logs? integer[]
 ---@field guard? conf.model.guard[] one, or none
 ---@field error_logs? integer[] empty: the process' own
 ---@field hooks? integer mask of 1 << phase: rewrite access balance header body log

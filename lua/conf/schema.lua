@@ -62,6 +62,11 @@ local retry = record {
 local access_log = record {
   field("path", special.log_path, 'file, or "-" for standard output'),
   field("format", t.template, '"json", "combined", or a line with $variables'),
+  field("when", t.template, "a text with $variables: lines are written unless it is empty or 0"),
+  field("escape", t.enum("default", "json", "none"), "of values in a line with $variables"),
+  field("buffer", t.size, "written when so much is there (at the latest after `flush`)"),
+  field("flush", t.duration, "longest time a line waits in the buffer"),
+  field("gzip", t.integer(1, 9), "compress, at this level"),
 }
 
 local log = record {

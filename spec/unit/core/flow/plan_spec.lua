@@ -79,14 +79,14 @@ describe("flow/plan", function()
     local p, err = flow.plan({
       upstreams = { { name = "u", hash_key = "$uri", peers = { { address = "10.0.0.1:80" } } } },
       logs = { { path = path } },
-      sites = { site({ "*" }, "s", { routes = { flow.route("/*", { action = "proxy", upstream = 0, access_log = 0 }) } }) },
+      sites = { site({ "*" }, "s", { routes = { flow.route("/*", { action = "proxy", upstream = 0, access_logs = { 0 } }) } }) },
     })
     assert.is_truthy(p, err)
     local groups, text = C.group_set_new(net.loop(), nil), ffi.new("char[256]")
     assert.equal(0, C.plan_attach(p, groups, text, 256))
     local rt = p.sites[0].routes[0]
     assert.equal("u", unit.text(rt.group.name))
-    assert.is_true(rt.log ~= nil and rt.hash_key ~= nil)
+    assert.is_true(rt.logs[0] ~= nil and rt.hash_key ~= nil)
     local freed = 0
     p.on_free = net.callback("void (*)(void *)", function()
       freed = freed + 1

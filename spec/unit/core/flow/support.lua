@@ -6,7 +6,7 @@ local unit, ffi = net.unit, net.ffi
 local M = { net = net, unit = unit, ffi = ffi, E = net.E }
 
 M.C = unit.use("base/map.h", "base/regex.h", "conf/conf.h", "conf/build.h", "back/group.h", "back/lease.h",
-  "net/resolve.h", "net/stream.h", "tls/ctx.h", "flow/plan.h", "flow/req.h", "flow/route.h", "flow/access_log.h",
+  "net/resolve.h", "net/stream.h", "tls/ctx.h", "flow/plan.h", "flow/req.h", "flow/route.h", "flow/access_log.h", "flow/log_file.h",
   "flow/realip.h", "flow/var.h", "flow/tmpl.h", "back/retry.h", "base/rand.h")
 local C = M.C
 
