@@ -25,6 +25,9 @@ stream *fetch_stream(const fetch *f)
 void fetch_end(fetch *f)
 {
     if (f->lease.c) {
+        if (f->ops->end) {
+            f->ops->end(f);
+        }
         lease_end(&f->lease, f->ops->reusable(f));
     }
     bufq_fini(&f->upload);

@@ -21,6 +21,7 @@ typedef struct fetch {
     job *user;
     enum method method;
     uint32_t head_max;     /* limit of the response head */
+    struct h2_exchange *h2; /* HTTP/2; NULL: HTTP/1 */
     msg res;               /* the response, valid after read_head */
     headers trailers;
     mem *head_mem;         /* pins the chunk res points into */

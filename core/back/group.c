@@ -360,6 +360,7 @@ static int prepare_tls(group_set *s, const struct conf_upstream *c, tls_client *
     }
     struct tls_client_args a = {
         .verify = c->tls_verify,
+        .alpn_h2 = c->http2,
         .ca_pem = c->tls_ca_pem.p ? c->tls_ca_pem : STR_EMPTY,
         .cert_pem = c->tls_cert_pem.p ? c->tls_cert_pem : STR_EMPTY,
         .key_pem = c->tls_key_pem.p ? c->tls_key_pem : STR_EMPTY,

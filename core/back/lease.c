@@ -17,7 +17,8 @@ enum { LEASE_IDLE, LEASE_CONNECTING, LEASE_HANDSHAKE, LEASE_READY };
 static uint64_t tag_of(const lease *le)
 {
     const group *g = le->p->g;
-    return g->tls && le->tls_name.n ? g->config_tag ^ hash_keyed(le->tls_name, 1, 0) : g->config_tag;
+    uint64_t tag = g->tls && le->tls_name.n ? g->config_tag ^ hash_keyed(le->tls_name, 1, 0) : g->config_tag;
+    return le->h2_wanted ? ~tag : tag;
 }
 
 static bool conn_is_fit(const lease *le, const idle_conn *c)
@@ -57,11 +58,13 @@ int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
 {
     *le = (lease){.p = p, .tls_name = a->tls_name};
     le->pooled = a->pooled;
+    le->h2 = le->h2_wanted = a->h2;
     le->c = a->fresh || !a->pooled ? NULL : take_pooled(le);
     if (le->c) {
         le->reused = true;
         le->state = LEASE_READY;
         le->c->s.user = a->user;
+        le->h2 = le->h2 && le->c->owner_data; /* its session; without one the peer chose HTTP/1 */
         return 0;
     }
     le->c = idle_conn_new();
@@ -72,6 +75,13 @@ int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
     }
     le->state = LEASE_CONNECTING;
     return lease_wait(le);
+}
+
+static bool chose_h2(const stream *s)
+{
+    struct stream_tls_facts facts;
+    stream_tls_facts(s, &facts);
+    return str_eq(facts.alpn, STR("h2"));
 }
 
 int lease_wait(lease *le)
@@ -98,6 +108,7 @@ int lease_wait(lease *le)
             return fail(le, rc);
         }
         le->state = LEASE_READY;
+        le->h2 = le->h2 && chose_h2(&le->c->s);
     }
     return le->state == LEASE_READY ? 0 : ERR_IO;
 }

@@ -15,12 +15,15 @@ typedef struct lease {
     uint8_t state;
     bool reused;         /* came from the idle pool */
     bool pooled;
+    bool h2_wanted;
+    bool h2;             /* once usable: HTTP/2 is spoken */
     str tls_name;        /* borrowed from the request's pool */
 } lease;
 
 struct lease_args {
     bool fresh;          /* not from the pool */
     bool pooled;         /* may be parked afterwards */
+    bool h2;             /* HTTP/2: by prior knowledge, or with TLS if the peer chooses it */
     str tls_name;        /* SNI and name to verify; empty: none */
     job *user;           /* woken by the connection from now on */
 };

@@ -1,6 +1,7 @@
 /* forward.c — see forward.h. The request head is written with memcpy into one flat buffer and sent with one call. */
 #include "flow/forward.h"
 
+#include "back/client.h"
 #include "back/group.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -242,6 +243,9 @@ int forward_request(req *r, int64_t body_length)
         }
     }
     r->fetch.bytes_out += fmt_str(&f).n;
+    if (r->fetch.ops->start) {
+        return r->fetch.ops->start(&r->fetch, fmt_str(&f), &r->trailers);
+    }
     return stream_send(fetch_stream(&r->fetch), fmt_str(&f));
 }
 

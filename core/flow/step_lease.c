@@ -1,5 +1,6 @@
 /* step_lease.c — a connection to the chosen peer: from its pool, or connected and handshaken anew. */
 #include "back/group.h"
+#include "back/h2_client.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/attempt.h"
@@ -25,6 +26,7 @@ static int start_lease(req *r)
     struct lease_args a = {
         .fresh = r->pick_fresh,
         .pooled = r->route->c->upstream_keepalive && !forward_upgrades(r),
+        .h2 = (r->group->own.http2 || r->route->c->upstream_http == CONF_HTTP_2) && !forward_upgrades(r),
         .tls_name = tls_name(r),
         .user = &r->job,
     };
@@ -42,6 +44,9 @@ int step_lease(req *r)
     int rc = r->timed_out ? ERR_TIMEOUT : r->lease_started ? lease_wait(&r->fetch.lease) : start_lease(r);
     if (rc == ERR_AGAIN) {
         return req_wait_here(r, REQ_WAIT_CONNECT, r->route->c->connect_timeout, 0);
+    }
+    if (rc == 0 && r->fetch.lease.h2) {
+        rc = h2_client_attach(&r->fetch);
     }
     if (rc < 0) {
         return attempt_failed(r, rc);

@@ -8,9 +8,9 @@
 int step_send(req *r)
 {
     int64_t length = upload_length(r);
-    int rc = forward_request(r, length);
-    r->fetch.chunked_upload = length == -1;
+    r->fetch.chunked_upload = length == -1 && !r->fetch.h2; /* HTTP/2 has frames of its own */
     r->fetch.upload_done = length == -2 || length == 0;
+    int rc = forward_request(r, length);
     if (rc < 0) {
         return attempt_failed(r, rc == ERR_HEAD_TOO_LARGE ? rc : ERR_UPSTREAM_CLOSED);
     }

@@ -75,7 +75,7 @@ static int broken(req *r, int err)
 /* Early response: the rest of the request body still goes up while the answer comes down. */
 static int continue_upload(req *r)
 {
-    if (!r->fetching || r->fetch.upload_done) {
+    if (!r->fetching) {
         return 0;
     }
     int rc = upload_run(r);

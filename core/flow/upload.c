@@ -88,7 +88,7 @@ int upload_run(req *r)
         if (rc == 0 && f->upload_done) {
             return 0;
         }
-        if (rc == ERR_AGAIN && (f->upload_done || stream_queued(fetch_stream(f)) >= UPLOAD_QUEUED_MAX)) {
+        if (rc == ERR_AGAIN && (f->upload_done || stream_queued(fetch_stream(f)) + f->upload.bytes >= UPLOAD_QUEUED_MAX)) {
             r->upload_on_client = false;
             return ERR_AGAIN;
         }

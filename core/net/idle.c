@@ -24,6 +24,9 @@ static void unpark(idle_conn *c)
 /* Nothing may come while nobody asked. Costs a read only when the stream is not known to be drained. */
 static bool is_clean(idle_conn *c)
 {
+    if (c->idle_read) {
+        return c->idle_read(c);
+    }
     if (stream_queued(&c->s) || c->s.in_at < c->s.in_end || c->s.pause) {
         return false;
     }

@@ -15,6 +15,7 @@ struct idle_conn {
     int64_t born_ms;
     uint64_t tag;      /* the owner's: generation of TLS settings... part of what makes it reusable */
     job watch;
+    bool (*idle_read)(idle_conn *c); /* takes what comes while it is parked; false: drop it. NULL: nothing may come */
     void *owner_data;  /* freed by owner_free when the connection closes */
     void (*owner_free)(void *owner_data);
 };

@@ -149,7 +149,7 @@
 ---@field links_from? string the part of a path whose own links do not matter; absent: `root` ($variables)
 ---@field expires? string of usual answers: "1h", "-1", "@15h30m", "epoch", "max", "off" ($variables)
 ---@field expires_modified? boolean `expires` counts from Last-Modified
----@field upstream_http? "1.0"|"1.1"
+---@field upstream_http? "1.0"|"1.1"|"2" 2: HTTP/2 by prior knowledge, with TLS if the peer chooses it
 ---@field upstream_keepalive? boolean
 ---@field host_header? string Host sent upstream; absent: the client's ($variables)
 ---@field request_headers? conf.model.headerop[]
@@ -214,6 +214,7 @@
 ---@field passive_window? integer failures counted in, and time out of rotation (ms)
 ---@field panic_percent? integer never eject more than this share of the peers
 ---@field retry_budget? integer retries as a share of requests, percent; 0: no limit
+---@field http2? boolean HTTP/2: by prior knowledge, with TLS if the peer chooses it
 ---@field tls? boolean
 ---@field tls_verify? boolean
 ---@field tls_name? string SNI and verified name; absent: the Host sent ($variables)

@@ -232,6 +232,7 @@ M.upstream = record({
     }:off(), "what failures of real requests mean; false: nothing"),
     field("active", t.later("health.active"), "probes"),
   }, "which peers are used"),
+  field("http2", t.boolean, "HTTP/2 to the peers (gRPC): by prior knowledge, with TLS when they choose it"),
   field("retry_budget", t.integer(1, 100):off(), "retries as percent of requests; false: no limit"),
   field("tls", record {
     field("verify", t.boolean, "verify the certificate"),

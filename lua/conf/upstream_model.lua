@@ -98,12 +98,16 @@ function M.build(c, d, o)
   keepalive(u, o)
   health(u, o)
   tls_fields(c, u, d, o, peers)
+  u.http2 = o.http2
+  for _, p in ipairs(peers) do
+    u.http2 = u.http2 == nil and p.http2 or u.http2
+  end
   return u
 end
 
 --- Options of the group behind a URL.
 function M.of_url(url)
-  return { { address = url.address, tls = url.tls, host = url.host } }
+  return { http2 = url.http2, { address = url.address, tls = url.tls, host = url.host } }
 end
 
 return M

@@ -1,7 +1,10 @@
 --- Addresses of upstreams as text: "http://127.0.0.1:3000/base", "127.0.0.1:3000", "unix:/run/app.sock".
 local M = {}
 
-local default_port = { http = "80", https = "443" }
+local default_port = { http = "80", https = "443", h2c = "80", grpc = "80", grpcs = "443" }
+local with_tls = { https = true, grpcs = true }
+--- HTTP/2 by prior knowledge, or what TLS settles.
+local with_h2 = { h2c = true, grpc = true, grpcs = true }
 
 --- Host and port of "host:port", "[::1]:80", "host"; nil when it is none of these.
 local function authority(text, port)
@@ -22,11 +25,15 @@ end
 --- "http://backend/base" read as the name of a group and a path: scheme, name, path; nil for anything with a port.
 ---@param text string
 function M.named(text)
-  return text:match("^(https?)://([%w_%-%.]+)(.*)$")
+  local scheme, name, path = text:match("^(%a[%w]*)://([%w_%-%.]+)(.*)$")
+  if scheme and default_port[scheme] then
+    return scheme, name, path
+  end
 end
 
 ---@class conf.Url
 ---@field tls boolean
+---@field http2 boolean|nil  asked for by the scheme
 ---@field address string   what the core connects to
 ---@field path string      "" or what follows the authority
 ---@field origin string    name of the implicit group
@@ -38,14 +45,14 @@ end
 function M.parse_url(text)
   local scheme, rest = text:match("^(%a[%w+.-]*)://(.*)$")
   if scheme and not default_port[scheme:lower()] then
-    return nil, ("'%s' has scheme %s; an upstream is reached by http:// or https://"):format(text, scheme)
+    return nil, ("'%s' has scheme %s; an upstream is reached by http://, https://, h2c://, grpc:// or grpcs://"):format(text, scheme)
   end
   scheme = scheme and scheme:lower()
   rest = rest or text
   local unix = rest:match("^unix:(/[^:]*)")
   if unix then
     local path = rest:match("^unix:[^:]*:(/.*)$") or ""
-    return { tls = scheme == "https", address = "unix:" .. unix, path = path, origin = (scheme or "http") .. "://unix:" .. unix }
+    return { tls = with_tls[scheme] or false, http2 = with_h2[scheme], address = "unix:" .. unix, path = path, origin = (scheme or "http") .. "://unix:" .. unix }
   end
   local auth, path = rest:match("^([^/?#]+)(.*)$")
   local address = auth and authority(auth, scheme and default_port[scheme])
@@ -59,7 +66,7 @@ function M.parse_url(text)
   if host:match("^%[") or host:match("^%d+%.%d+%.%d+%.%d+$") then
     host = nil
   end
-  return { tls = scheme == "https", address = address, path = path, origin = (scheme or "http") .. "://" .. address, host = host }
+  return { tls = with_tls[scheme] or false, http2 = with_h2[scheme], address = address, path = path, origin = (scheme or "http") .. "://" .. address, host = host }
 end
 
 return M
