@@ -13,7 +13,7 @@ JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 DEPS := gcc make libc6-dev pkg-config luajit2 libluajit2-5.1-dev libevent-dev libssl-dev libcrypt-dev \
 	libpcre2-dev libc-ares-dev libnghttp2-dev zlib1g-dev libbrotli-dev libzstd-dev lua-cjson openssl \
 	ca-certificates
-TEST_DEPS := lua-busted lua-check lua-cqueues lua-luaossl lua-posix lua-filesystem curl python3 nodejs procps redis-server
+TEST_DEPS := lua-busted lua-check lua-cqueues lua-luaossl lua-posix lua-filesystem curl python3 nodejs procps redis-server python3-grpcio
 DEV_DEPS  := clang clang-format clang-tidy libclang-rt-dev wrk
 
 PKGS := luajit libevent_core openssl libpcre2-8 libcares libnghttp2 zlib libbrotlienc libzstd

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "flow/attempt.h"
 #include "flow/forward.h"
+#include "flow/grpc.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
 #include "flow/tmpl.h"
@@ -46,6 +47,7 @@ int step_lease(req *r)
         return req_wait_here(r, REQ_WAIT_CONNECT, r->route->c->connect_timeout, 0);
     }
     if (rc == 0 && r->fetch.lease.h2) {
+        grpc_arm(r);
         rc = h2_client_attach(&r->fetch);
     }
     if (rc < 0) {

@@ -4,6 +4,7 @@
 #include "flow/attempt.h"
 #include "flow/filter.h"
 #include "flow/forward.h"
+#include "flow/grpc.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
@@ -53,6 +54,9 @@ static int prepare(req *r)
     int rc = r->has_reply ? 0 : forward_response(r);
     if (rc == 0 && UNLIKELY(validity_matters(r))) {
         rc = validity_apply(r);
+    }
+    if (rc == 0 && r->has_reply && r->in.version == HTTP_2 && r->plan->conf->g.manners == CONF_MANNERS_NATIVE && grpc_is(r)) {
+        rc = grpc_answer(r);
     }
     if (rc == 0) {
         rc = forward_finish_head(r);

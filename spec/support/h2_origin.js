@@ -69,6 +69,7 @@ server.on('stream', (stream, headers) => {
       stream.respond({ ':status': 200, 'x-big': 'y'.repeat(60000) });
       stream.end();
     },
+    '/hang': () => {},
     '/empty': () => stream.respond({ ':status': 200, 'grpc-status': '7' }, { endStream: true }),
   };
   const answer = answers[url.pathname];

@@ -14,7 +14,7 @@ describe("an upstream that speaks HTTP/2", function()
     o = h2_origin.start()
     gw = gateway.start(([[
       gateway { listen = "127.0.0.1:0", workers = 1, log = { access = false } }
-      site "*" { proxy = "h2c://127.0.0.1:%d", timeouts = { read = "5s" }, body_limit = "64m" }
+      site "*" { proxy = "h2c://127.0.0.1:%d", timeouts = { read = "15s" }, body_limit = "64m" }
     ]]):format(o.port))
   end))
   teardown(run.teardown)
@@ -112,6 +112,11 @@ describe("an upstream that speaks HTTP/2", function()
   it("cannot send a head beyond the limit", run(function()
     assert.equal(502, client.get(gw.port, "/huge-head").status)
     assert.equal(200, client.get(gw.port, "/echo").status)
+  end))
+
+  it("has no longer than a gRPC client's deadline", run(function()
+    local res = client.call(gw.port, "POST", "/hang", { ["Content-Type"] = "application/grpc", ["grpc-timeout"] = "100m" }, "x")
+    assert.equal(504, res.status) -- and not after the route's 5 s: the client of this spec waits less
   end))
 
   it("speaks HTTP/2 under TLS when it chooses so", run(function()
