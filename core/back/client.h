@@ -3,11 +3,11 @@
 #define BACK_CLIENT_H
 
 #include "base/slice.h"
-#include "http/headers.h"
 
 #include <sys/types.h>
 
 struct fetch;
+typedef struct headers headers;
 
 struct client_ops {
     const char *name;
@@ -26,5 +26,8 @@ struct client_ops {
 };
 
 extern const struct client_ops h1_client_ops, h2_client_ops;
+
+/* The leased connection speaks HTTP/2: gives it its session (kept while it is parked), and the fetch h2_client_ops. 0 or ERR_MEM. */
+MUST_USE int h2_client_attach(struct fetch *f);
 
 #endif

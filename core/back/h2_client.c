@@ -2,8 +2,6 @@
  *
  * flow writes the request's head as HTTP/1 text, whatever the protocol; here it is taken apart again. So there is one place that decides what goes to an
  * upstream (flow/forward.c), at the price of scanning text that we wrote ourselves. */
-#include "back/h2_client.h"
-
 #include "back/client.h"
 #include "back/fetch.h"
 #include "back/group.h"

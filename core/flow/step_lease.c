@@ -1,6 +1,6 @@
 /* step_lease.c — a connection to the chosen peer: from its pool, or connected and handshaken anew. */
+#include "back/client.h"
 #include "back/group.h"
-#include "back/h2_client.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/attempt.h"
