@@ -52,7 +52,10 @@ function M.parse_url(text)
   local unix = rest:match("^unix:(/[^:]*)")
   if unix then
     local path = rest:match("^unix:[^:]*:(/.*)$") or ""
-    return { tls = with_tls[scheme] or false, http2 = with_h2[scheme], address = "unix:" .. unix, path = path, origin = (scheme or "http") .. "://unix:" .. unix }
+    return {
+      tls = with_tls[scheme] or false, http2 = with_h2[scheme], address = "unix:" .. unix, path = path,
+      origin = (scheme or "http") .. "://unix:" .. unix,
+    }
   end
   local auth, path = rest:match("^([^/?#]+)(.*)$")
   local address = auth and authority(auth, scheme and default_port[scheme])
@@ -66,7 +69,10 @@ function M.parse_url(text)
   if host:match("^%[") or host:match("^%d+%.%d+%.%d+%.%d+$") then
     host = nil
   end
-  return { tls = with_tls[scheme] or false, http2 = with_h2[scheme], address = address, path = path, origin = (scheme or "http") .. "://" .. address, host = host }
+  return {
+    tls = with_tls[scheme] or false, http2 = with_h2[scheme], address = address, path = path,
+    origin = (scheme or "http") .. "://" .. address, host = host,
+  }
 end
 
 return M

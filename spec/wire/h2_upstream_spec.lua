@@ -20,7 +20,8 @@ describe("an upstream that speaks HTTP/2", function()
   teardown(run.teardown)
 
   it("gets the request as pseudo-header fields, without fields of the connection", run(function()
-    local res = client.call(gw.port, "GET", "/echo?q=1", { ["Host"] = "app.example", ["Connection"] = "x-hop", ["X-Hop"] = "1", ["X-Kept"] = "2" })
+    local res = client.call(gw.port, "GET", "/echo?q=1", {
+       ["Host"] = "app.example", ["Connection"] = "x-hop", ["X-Hop"] = "1", ["X-Kept"] = "2" })
     local seen = cjson.decode(res.body).headers
     assert.equal("GET", seen[":method"])
     assert.equal("/echo?q=1", seen[":path"])

@@ -3,7 +3,9 @@ local C = unit.use("flow/grpc.h")
 
 describe("grpc", function()
   it("reads grpc-timeout in all its units", function()
-    for text, ms in pairs { ["1H"] = 3600000, ["2M"] = 120000, ["5S"] = 5000, ["100m"] = 100, ["2500u"] = 2, ["3n"] = 1, ["99999999H"] = 99999999 * 3600000 } do
+    local cases = { ["1H"] = 3600000, ["2M"] = 120000, ["5S"] = 5000, ["100m"] = 100, ["2500u"] = 2, ["3n"] = 1,
+      ["99999999H"] = 99999999 * 3600000 }
+    for text, ms in pairs(cases) do
       assert.equal(ms, tonumber(C.grpc_timeout_ms(unit.str(text))), text)
     end
   end)
@@ -15,7 +17,8 @@ describe("grpc", function()
   end)
 
   it("maps HTTP statuses as gRPC's table does", function()
-    for http, code in pairs { [200] = 0, [400] = 13, [401] = 16, [403] = 7, [404] = 12, [429] = 8, [502] = 14, [503] = 14, [504] = 4, [418] = 2 } do
+    local cases = { [200] = 0, [400] = 13, [401] = 16, [403] = 7, [404] = 12, [429] = 8, [502] = 14, [503] = 14, [504] = 4, [418] = 2 }
+    for http, code in pairs(cases) do
       assert.equal(code, C.grpc_status(http))
     end
   end)
