@@ -345,6 +345,10 @@ static int check_listen(const conf *c, const struct conf_listen *l, int i, char 
             return ERR_CONF;
         }
     }
+    if (l->under >= c->g.listens.n) {
+        snprintf(err, cap, "listens[%d].under: no such listener", i);
+        return ERR_CONF;
+    }
     if (l->default_site >= c->g.sites.n) {
         snprintf(err, cap, "listens[%d].default_site: no such site", i);
         return ERR_CONF;

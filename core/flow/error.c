@@ -7,33 +7,32 @@
 #include "conf/conf.h"
 #include "flow/body.h"
 #include "flow/plan.h"
+#include "flow/signature.h"
 #include "flow/steps.h"
 #include "http/status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { PAGE_MAX = 512 };
 
-/* Filled on first use per status; a page is static from then on. */
-static struct {
-    char text[PAGE_MAX];
-    uint16_t n, status;
-} pages[64];
-
-str error_page(int status)
+static bool is_nginx(const req *r)
 {
-    size_t i = (size_t)status % ARRAY_LEN(pages);
-    if (pages[i].status != status) {
-        str reason = status_reason(status);
-        int n = snprintf(pages[i].text, PAGE_MAX,
-                         "<html>\r\n<head><title>%d %.*s</title></head>\r\n<body>\r\n<center><h1>%d %.*s</h1></center>\r\n"
-                         "<hr><center>moongate</center>\r\n</body>\r\n</html>\r\n",
-                         status, STR_ARG(reason), status, STR_ARG(reason));
-        pages[i].n = (uint16_t)(n < PAGE_MAX ? n : PAGE_MAX - 1);
-        pages[i].status = (uint16_t)status;
+    return r->route && r->route->c->signature != CONF_SIGNATURE_MOONGATE;
+}
+
+/* Codes that nginx's dialect answers in its own way; 494 and 497 are told apart by error pages and sent as 400. */
+static int nginx_status(int err)
+{
+    switch (err) {
+    case ERR_HEAD_TOO_LARGE:
+        return 494;
+    case ERR_PLAIN_ON_TLS:
+        return 497;
+    case ERR_LIMIT:
+        return 500;
+    default:
+        return 0;
     }
-    return str_of(pages[i].text, pages[i].n);
 }
 
 /* The status of a code depends a little on whose fault it was: a timeout of the client is 408, of the upstream 504. */
@@ -41,6 +40,12 @@ static int status_of(const req *r, int err)
 {
     if (err == ERR_TIMEOUT && r->step < STEP_PICK) {
         return 408;
+    }
+    if (is_nginx(r)) {
+        int own = nginx_status(err);
+        if (own) {
+            return own;
+        }
     }
     int status = err_status(err);
     return status >= 400 ? status : 500;
@@ -52,7 +57,8 @@ void error_answer(req *r, int status)
     r->error_page = true;
     r->allows = 0;
     r->reply_stage = 0; /* a head that was being prepared is dropped */
-    req_reply(r, status, error_page(status), STR("text/html"));
+    int sent = status >= 494 && status <= 497 ? 400 : status;
+    req_reply(r, sent, signature_page(r, status), STR("text/html"));
 }
 
 void error_reply(req *r, int err)
@@ -72,6 +78,6 @@ int error_status(req *r, int status)
         msg_init(&r->res, &r->pool);
     }
     r->error_page = status >= 400;
-    req_reply(r, status, bare ? STR_EMPTY : error_page(status), bare ? STR_EMPTY : STR("text/html"));
+    req_reply(r, status, bare ? STR_EMPTY : signature_page(r, status), bare ? STR_EMPTY : STR("text/html"));
     return STEP_JUMP | STEP_REPLY;
 }

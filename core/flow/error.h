@@ -8,8 +8,6 @@
 void error_reply(req *r, int err);
 /* The same for a status that a rule of the configuration wants (limits, access); nothing is logged. */
 void error_answer(req *r, int status);
-/* A small HTML page for a status, in static memory. */
-str error_page(int status);
 /* An answer that is only a status, with its page; fields already in r->res.h are kept. The jump. */
 MUST_USE int error_status(req *r, int status);
 

@@ -8,8 +8,8 @@
 #include "conf/conf.h"
 #include "flow/plan.h"
 #include "flow/realip.h"
+#include "flow/signature.h"
 #include "flow/tmpl.h"
-#include "http/date.h"
 #include "http/h1_write.h"
 #include "net/stream.h"
 
@@ -368,13 +368,7 @@ static int apply_op(req *r, const headerop *op)
 int forward_finish_head(req *r)
 {
     headers *h = &r->res.h;
-    int rc = 0;
-    if (r->plan->conf->g.server_header && !(headers_may_have(h, TOKEN_SERVER) && headers_find(h, TOKEN_SERVER))) {
-        rc = headers_add_token(h, TOKEN_SERVER, STR("moongate"));
-    }
-    if (rc == 0) {
-        rc = headers_add_token(h, TOKEN_DATE, date_now());
-    }
+    int rc = signature_put(r);
     const route *rt = r->route;
     for (int i = 0; rt && rc == 0 && i < rt->nresponse_ops; i++) {
         if (rt->response_ops[i].always || msg_has_usual_status(&r->res)) {

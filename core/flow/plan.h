@@ -77,6 +77,7 @@ typedef struct plan_listen {
     const struct conf_listen *c;
     struct hosts *hosts;
     site *def;               /* default_site; NULL: refuse */
+    bool shared;             /* connections to some addresses belong to other listeners */
     tls_server *tls;         /* NULL: plain */
 } plan_listen;
 

@@ -150,6 +150,10 @@ int plan_listen_compile(plan *p, const struct conf_listen *c, plan_listen *l, ch
 {
     struct listening m = {p, err, errcap};
     *l = (plan_listen){.c = c};
+    const struct conf_listens *all = &p->conf->g.listens;
+    for (int i = 0; i < all->n; i++) {
+        l->shared |= all->v[i].under >= 0 && &all->v[all->v[i].under] == c;
+    }
     int rc = compile_hosts(&m, l);
     return rc || !c->tls ? rc : compile_tls(&m, l);
 }

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
+#include "flow/signature.h"
 #include "flow/steps.h"
 #include "flow/var.h"
 
@@ -44,7 +45,8 @@ int redirect_reply(req *r, int status, str to)
     if (!headers_value_is_ok(to)) {
         return ERR_BAD_TARGET;
     }
-    req_reply(r, status, STR_EMPTY, STR_EMPTY);
+    bool page = r->route && r->route->c->signature != CONF_SIGNATURE_MOONGATE;
+    req_reply(r, status, page ? signature_page(r, status) : STR_EMPTY, page ? STR("text/html") : STR_EMPTY);
     return headers_set(&r->res.h, STR("Location"), redirect_target(r, to));
 }
 

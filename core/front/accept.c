@@ -115,10 +115,33 @@ bool front_address_is_full(const front *f, const addr *from, const conn *but)
     return false;
 }
 
+/* The listener of the address that a connection came to, when that has one of its own; else the one it came in at. */
+static front_listener *at_address(front_listener *fl, int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0) {
+        return fl;
+    }
+    addr local;
+    addr_from_sockaddr(&local, (const struct sockaddr *)&ss, len);
+    LIST_EACH(it, &fl->f->listeners)
+    {
+        front_listener *other = list_item(it, front_listener, node);
+        if (other->ln.fd < 0 && other->plan == fl->plan && !other->gone && addr_eq(&other->at, &local)) {
+            return other;
+        }
+    }
+    return fl;
+}
+
 static void on_accept(listener *ln, int fd, const addr *from)
 {
     front_listener *fl = ln->data;
     front *f = fl->f;
+    if (UNLIKELY(fl->plan->listens[fl->index].shared)) {
+        fl = at_address(fl, fd);
+    }
     if ((f->max_connections && f->nconns >= f->max_connections) ||
         (!fl->plan->listens[fl->index].c->proxy_protocol && front_address_is_full(f, from, NULL))) {
         f->refused++;
@@ -129,12 +152,15 @@ static void on_accept(listener *ln, int fd, const addr *from)
     conn_open(fl, fd, from);
 }
 
-static front_listener *find_listener(front *f, int fd)
+/* By descriptor; one without (it shares another's) by its address. */
+static front_listener *find_listener(front *f, int fd, str address)
 {
+    addr at;
+    bool known = fd < 0 && addr_parse(address, 0, &at) == 0;
     LIST_EACH(it, &f->listeners)
     {
         front_listener *fl = list_item(it, front_listener, node);
-        if (fl->ln.fd == fd) {
+        if (fd >= 0 ? fl->ln.fd == fd : known && fl->ln.fd < 0 && addr_eq(&fl->at, &at)) {
             return fl;
         }
     }
@@ -151,7 +177,9 @@ static int start_listener(front *f, plan *p, uint32_t index, int fd)
     fl->plan = plan_ref(p);
     fl->index = index;
     fl->refs = 1;
-    int rc = listener_start(&fl->ln, f->l, fd, on_accept, fl);
+    fl->ln.fd = -1;
+    int rc = fd >= 0 ? listener_start(&fl->ln, f->l, fd, on_accept, fl)
+                     : addr_parse(p->conf->g.listens.v[index].address, 0, &fl->at);
     if (rc < 0) {
         plan_unref(fl->plan);
         free(fl);
@@ -169,21 +197,12 @@ static void move_listener(front_listener *fl, plan *p, uint32_t index)
     plan_unref(old);
 }
 
-static bool in_plan(const front_listener *fl, const int *fds, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (fds[i] == fl->ln.fd) {
-            return true;
-        }
-    }
-    return false;
-}
 
 int front_commit(front *f, plan *p, const int *fds)
 {
     uint32_t n = (uint32_t)p->conf->g.listens.n;
     for (uint32_t i = 0; i < n; i++) {
-        front_listener *fl = find_listener(f, fds[i]);
+        front_listener *fl = find_listener(f, fds[i], p->conf->g.listens.v[i].address);
         if (fl) {
             move_listener(fl, p, i);
             continue;
@@ -196,7 +215,7 @@ int front_commit(front *f, plan *p, const int *fds)
     LIST_EACH_SAFE(it, &f->listeners)
     {
         front_listener *fl = list_item(it, front_listener, node);
-        if (!in_plan(fl, fds, n)) {
+        if (fl->plan != p) {
             forget_listener(fl);
         }
     }

@@ -32,6 +32,9 @@ h1_limits conn_head_limits(const conn *c)
         .head = (uint32_t)l->head_size,
         .target = (uint32_t)l->target_size,
         .fields = (uint16_t)l->head_fields,
+        .first = (uint32_t)l->first_buffer,
+        .line = (uint32_t)l->line_size,
+        .buffers = (uint32_t)l->line_buffers,
         .drop_underscore = l->drop_underscore,
         .drop_invalid = l->drop_invalid,
     };
@@ -107,10 +110,10 @@ void conn_linger(conn *c)
         conn_close(c);
         return;
     }
-    c->linger_until_ms = clock_ms() + LINGER_ALL_MS;
+    c->linger_until_ms = clock_ms() + c->linger_all_ms;
     conn_enter(c, CONN_LINGER);
     c->s.flags |= STREAM_READABLE | STREAM_PROBE; /* a reset may hide behind bytes that were read */
-    timer_set(c->f->l, &c->timer, LINGER_MS);
+    timer_set(c->f->l, &c->timer, c->linger_ms);
     job_wake(c->f->l, &c->job);
 }
 
@@ -133,7 +136,7 @@ static void run_linger(conn *c)
             conn_close(c);
             return;
         }
-        timer_set(c->f->l, &c->timer, LINGER_MS);
+        timer_set(c->f->l, &c->timer, c->linger_ms);
     }
 }
 
@@ -356,6 +359,9 @@ void conn_open(front_listener *fl, int fd, const addr *from)
     fl->refs++;
     c->peer = *from;
     c->id = f->next_id++;
+    c->opened_ms = clock_ms();
+    c->linger_ms = LINGER_MS;
+    c->linger_all_ms = LINGER_ALL_MS;
     job_init(&c->job, on_job);
     timer_init(&c->timer, on_timeout);
     list_push_back(&f->conns, &c->node);

@@ -26,6 +26,7 @@ struct front_listener {
     uint32_t index;        /* in plan->listens */
     uint32_t refs;         /* the front's list, connections */
     bool gone;             /* not in the current plan */
+    addr at;               /* without a descriptor: connections to this address come in at another listener */
 };
 
 struct front {
@@ -87,6 +88,11 @@ struct conn {
     uint8_t body_state;    /* 0 reading, 1 trailers, 2 complete */
     uint32_t discarded;    /* bytes read away */
     uint32_t send_ms;      /* between two writes: the route's client_send_timeout */
+    uint32_t idle_ms;      /* until the next request */
+    uint32_t linger_ms, linger_all_ms; /* between two reads of what is read away before the end; in all. 0: it is not */
+    bool linger_always;    /* even when nothing is left to be read */
+    bool reset_late;       /* who is too slow gets a reset */
+    int64_t opened_ms;
     union {                /* a body is counted or chunked */
         int64_t left;
         h1_chunk chunk;

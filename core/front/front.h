@@ -23,7 +23,7 @@ struct front_args {
 MUST_USE front *front_new(const struct front_args *a);
 /* No connection may be left (front_drain first). */
 void front_free(front *f);
-/* Puts `p` in force (a reference is taken). fds[i] is the listening descriptor for p->listens[i]; descriptors stay the caller's. Listeners known by descriptor
+/* Puts `p` in force (a reference is taken). fds[i] is the listening descriptor for p->listens[i], -1 for one that comes in at another; descriptors stay the caller's. Listeners known by descriptor
  * go on, new ones start, missing ones stop. `accepting` false: adopt the plan without starting listeners. 0 or ERR_*. */
 MUST_USE int front_commit(front *f, plan *p, const int *fds);
 plan *front_plan(const front *f);

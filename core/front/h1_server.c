@@ -6,6 +6,7 @@
 #include "flow/plan.h"
 #include "front/h1_body.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "flow/steps.h"
 #include "http/h1_chunk.h"
@@ -35,11 +36,17 @@ static void next_request(conn *c);
 static void close_soon(conn *c)
 {
     bool quiet = c->body_state == 2 && stream_in(&c->s).n == 0 && !(c->s.flags & STREAM_READABLE);
-    if (quiet && !(c->s.flags & STREAM_TLS)) {
+    if ((quiet && !(c->s.flags & STREAM_TLS) && !c->linger_always) || c->linger_ms == 0) {
         conn_close(c); /* nothing unread: close(2) sends the queue and a FIN, no reset */
     } else {
         conn_linger(c);
     }
+}
+
+static void make_reset(conn *c)
+{
+    const struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(c->s.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
 }
 
 static void client_gone(conn *c, int err)
@@ -49,15 +56,17 @@ static void client_gone(conn *c, int err)
     if (r) {
         req_abort(r, err);
     }
+    if (err == ERR_CLIENT_TIMEOUT && c->reset_late) {
+        make_reset(c);
+    }
     conn_close(c);
 }
 
 /* A cut body must not look complete, not even one that ends with the connection: reset instead of FIN or close_notify. */
 static void close_broken(conn *c)
 {
-    const struct linger hard = {.l_onoff = 1, .l_linger = 0};
     if (c->to_close) {
-        (void)setsockopt(c->s.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        make_reset(c);
     }
     conn_close(c);
 }
@@ -90,7 +99,7 @@ static void next_request(conn *c)
     stream_release_in(&c->s);
     bufq_shrink(&c->s.out);
     conn_set_idle(c, true);
-    timer_set(c->f->l, &c->timer, c->f->draining ? FRONT_IDLE_GRACE_MS : conn_listen(c)->c->idle_timeout);
+    timer_set(c->f->l, &c->timer, c->f->draining ? FRONT_IDLE_GRACE_MS : c->idle_ms);
 }
 
 /* -- request heads */
@@ -203,6 +212,32 @@ static void run_discard(conn *c)
 
 /* -- responses */
 
+/* Old MSIE loses the next request after a POST on a kept connection, and Safari some: what the configuration says of them. */
+static bool is_bad_keeper(const req *r, const struct conf_route *rt)
+{
+    const field *agent = headers_find(&r->in.h, TOKEN_USER_AGENT);
+    if (!agent) {
+        return false;
+    }
+    str ua = agent->value;
+    size_t at = str_search(ua, STR("MSIE "));
+    if (at + 6 < ua.n) {
+        bool old = ua.p[at + 6] == '.' && (ua.p[at + 5] == '4' || ua.p[at + 5] == '5' ||
+                                           (ua.p[at + 5] == '6' && str_search(ua, STR("SV1")) == ua.n));
+        return rt->no_keep_msie6 && old && r->in.method == METHOD_POST;
+    }
+    return rt->no_keep_safari && str_search(ua, STR("Safari/")) < ua.n && str_search(ua, STR("Mac OS X")) < ua.n &&
+           str_search(ua, STR("Chrome/")) == ua.n;
+}
+
+static bool is_refused_by_route(const conn *c, const req *r, const struct conf_route *rt)
+{
+    if (rt->idle_timeout == 0 || (rt->connection_time && clock_ms() - c->opened_ms > rt->connection_time)) {
+        return true;
+    }
+    return (rt->no_keep_safari || (rt->no_keep_msie6 && r->in.method == METHOD_POST)) && is_bad_keeper(r, rt);
+}
+
 static bool may_keep(const conn *c, const req *r)
 {
     const struct conf_listen *l = conn_listen(c)->c;
@@ -215,7 +250,11 @@ static bool may_keep(const conn *c, const req *r)
     if (c->body_state != 2 && r->has_reply && c->body == MSG_BODY_LENGTH && c->left > DISCARD_MAX) {
         return false; /* too much to be read away */
     }
-    return (int64_t)c->requests < l->keepalive_requests;
+    const struct conf_route *rt = r->route ? r->route->c : NULL;
+    if (rt && is_refused_by_route(c, r, rt)) {
+        return false;
+    }
+    return (int64_t)c->requests < (rt && rt->connection_requests >= 0 ? rt->connection_requests : l->keepalive_requests);
 }
 
 static void choose_framing(conn *c, req *r)
@@ -223,7 +262,7 @@ static void choose_framing(conn *c, req *r)
     msg *m = &r->res;
     c->keepalive = may_keep(c, r);
     if (m->body == MSG_BODY_CHUNKED || m->body == MSG_BODY_CLOSE) {
-        if (r->in.version < HTTP_1_1) {
+        if (r->in.version < HTTP_1_1 || (r->route && !r->route->c->chunked)) {
             m->body = MSG_BODY_CLOSE;
             c->keepalive = false;
             c->to_close = true;
@@ -231,6 +270,16 @@ static void choose_framing(conn *c, req *r)
             m->body = MSG_BODY_CHUNKED;
             c->chunked_out = r->in.method != METHOD_HEAD;
         }
+    }
+}
+
+static void write_keepalive(const req *r, fmt *f)
+{
+    fmt_put(f, STR("Connection: keep-alive\r\n"));
+    if (r->route && r->route->c->idle_told) {
+        fmt_put(f, STR("Keep-Alive: timeout="));
+        fmt_u64(f, (uint64_t)r->route->c->idle_told / 1000);
+        fmt_put(f, STR("\r\n"));
     }
 }
 
@@ -248,17 +297,34 @@ static void write_head(const conn *c, const req *r, fmt *f)
     }
     if (!c->keepalive) {
         fmt_put(f, STR("Connection: close\r\n"));
-    } else if (r->in.version < HTTP_1_1) {
-        fmt_put(f, STR("Connection: keep-alive\r\n"));
+    } else if (r->in.version < HTTP_1_1 || (r->route && r->route->c->signature != CONF_SIGNATURE_MOONGATE)) {
+        write_keepalive(r, f);
     }
     fmt_put(f, STR("\r\n"));
+}
+
+/* What the route says about the connection's waits and its end. */
+static void take_times(conn *c, const req *r)
+{
+    const struct conf_route *rt = r->route ? r->route->c : NULL;
+    c->send_ms = SEND_MS;
+    c->idle_ms = (uint32_t)conn_listen(c)->c->idle_timeout;
+    if (!rt) {
+        return;
+    }
+    c->send_ms = (uint32_t)rt->client_send_timeout;
+    c->idle_ms = rt->idle_timeout >= 0 ? (uint32_t)rt->idle_timeout : c->idle_ms;
+    c->linger_ms = rt->lingering == CONF_LINGERING_OFF ? 0 : (uint32_t)rt->linger_timeout;
+    c->linger_all_ms = (uint32_t)rt->linger_time;
+    c->linger_always = rt->lingering == CONF_LINGERING_ALWAYS;
+    c->reset_late = rt->reset_late;
 }
 
 static int h1_send_head(req *r, bool last)
 {
     (void)last;
     conn *c = r->conn;
-    c->send_ms = r->route ? (uint32_t)r->route->c->client_send_timeout : SEND_MS;
+    take_times(c, r);
     choose_framing(c, r);
     mem *m = mem_new(MEM_16K);
     fmt f = fmt_of(m->data, m->cap);

@@ -549,12 +549,48 @@ static int parse(str in, head *hd, take_line *line, h1_scan *scan, msg *m)
     return rc;
 }
 
+/* Fills buffers as a server would that never cuts a line in two. */
+struct lines {
+    size_t room;
+    uint32_t left;
+};
+
+static bool line_fits(struct lines *l, const h1_limits *lim, size_t n)
+{
+    if (n > l->room) {
+        if (n > lim->line || l->left == 0) {
+            return false;
+        }
+        l->left--;
+        l->room = lim->line;
+    }
+    l->room -= n;
+    return true;
+}
+
+static COLD int check_lines(const h1_limits *lim, const msg *m)
+{
+    enum { AROUND_TARGET = sizeof "  HTTP/1.1\r\n" - 1, AROUND_VALUE = sizeof ": \r\n" - 1 };
+    struct lines l = {lim->first, lim->buffers};
+    if (!line_fits(&l, lim, m->method_name.n + m->target.n + AROUND_TARGET)) {
+        return ERR_URI_TOO_LONG;
+    }
+    uint32_t at = 0;
+    for (const field *f; (f = headers_each(&m->h, &at)) != NULL;) {
+        if (!line_fits(&l, lim, f->name.n + f->value.n + AROUND_VALUE)) {
+            return ERR_HEAD_TOO_LARGE;
+        }
+    }
+    return 0;
+}
+
 int h1_parse_request(str in, const h1_limits *lim, h1_scan *scan, msg *m)
 {
     head hd = {.lim = lim};
     int n = parse(in, &hd, take_request_line, scan, m);
     if (n > 0) {
-        int rc = framing_request(m);
+        int rc = lim->first && UNLIKELY((uint32_t)n > lim->first) ? check_lines(lim, m) : 0;
+        rc = rc < 0 ? rc : framing_request(m);
         return rc < 0 ? rc : n;
     }
     return n;

@@ -14,6 +14,8 @@ typedef struct h1_limits {
     uint32_t head;      /* bytes of start line + fields: ERR_HEAD_TOO_LARGE */
     uint32_t target;    /* bytes of the request target: ERR_URI_TOO_LONG */
     uint16_t fields;    /* number of fields: ERR_HEAD_TOO_LARGE */
+    uint32_t first, line; /* a head longer than `first` must fit into that and `buffers` pieces of `line` bytes, no line in two: */
+    uint32_t buffers;     /* ERR_URI_TOO_LONG for the first line, else ERR_HEAD_TOO_LARGE. 0: not asked */
     bool drop_underscore; /* request fields with "_" in the name: dropped when true, else passed */
     bool drop_invalid;    /* request fields with an invalid name: dropped when true, else ERR_BAD_FIELD_NAME */
 } h1_limits;

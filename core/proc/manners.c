@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "proc/daemon.h"
 #include "proc/logs.h"
-#include "proc/version.h"
+#include "base/version.h"
 #include "tls/ctx.h"
 
 #include <errno.h>

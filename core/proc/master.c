@@ -547,7 +547,7 @@ static int master_open(master *m, char *err, size_t errcap)
     }
     master_use_log(m);
     upgrade_inherit(&m->ports);
-    rc = ports_open(&m->ports, sum->addresses.v, sum->backlogs.v, (int)sum->addresses.n, err,
+    rc = ports_open(&m->ports, sum->addresses.v, sum->wishes.v, (int)sum->addresses.n, err,
                     errcap);
     if (rc < 0) {
         return rc;

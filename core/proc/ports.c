@@ -73,12 +73,12 @@ static port *ports_add(ports *p, const char *key, str address, int fd)
     return one;
 }
 
-static int ports_open_one(ports *p, const char *key, str address, int backlog, char *err,
+static int ports_open_one(ports *p, const char *key, str address, const struct port_wish *wish, char *err,
                           size_t errcap)
 {
     port *one = ports_add(p, key, address, -1);
     one->fresh = true;
-    struct listen_args args = {.backlog = backlog, .v6only = true};
+    struct listen_args args = {.backlog = wish->backlog, .v6only = wish->v6only};
     if (addr_parse(str_c(one->address), 0, &args.at) < 0) {
         snprintf(err, errcap, "listen %s: not an address", one->address);
         return ERR_CONF;
@@ -121,7 +121,7 @@ void ports_drop_fresh(ports *p)
     p->all.n = kept;
 }
 
-int ports_open(ports *p, const str *addresses, const int *backlogs, int n, char *err, size_t errcap)
+int ports_open(ports *p, const str *addresses, const struct port_wish *wishes, int n, char *err, size_t errcap)
 {
     for (int i = 0; i < n; i++) {
         char key[256];
@@ -129,7 +129,7 @@ int ports_open(ports *p, const str *addresses, const int *backlogs, int n, char 
         if (ports_find(p, key)) {
             continue;
         }
-        int rc = ports_open_one(p, key, addresses[i], backlogs[i], err, errcap);
+        int rc = ports_open_one(p, key, addresses[i], &wishes[i], err, errcap);
         if (rc < 0) {
             ports_drop_fresh(p);
             return rc;

@@ -19,6 +19,12 @@ typedef struct port {
     bool wanted;     /* scratch of ports_keep */
 } port;
 
+/* How a socket is to be opened. */
+struct port_wish {
+    int backlog;
+    bool v6only;
+};
+
 typedef struct ports {
     VEC(port *) all;
 } ports;
@@ -32,7 +38,7 @@ void ports_fini(ports *p, bool unlink_files);
 port *ports_find(const ports *p, const char *key);
 /* Master: opens those addresses that are not open yet and marks them fresh. 0, or ERR_* with a text
  * naming the address in err; what was opened by this call is closed again then. */
-MUST_USE int ports_open(ports *p, const str *addresses, const int *backlogs, int n, char *err,
+MUST_USE int ports_open(ports *p, const str *addresses, const struct port_wish *wishes, int n, char *err,
                         size_t errcap);
 /* Worker: a socket that came over the channel; takes fd. */
 void ports_adopt(ports *p, str key, int fd);

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "proc/status_model.h"
-#include "proc/version.h"
+#include "base/version.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

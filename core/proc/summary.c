@@ -66,7 +66,10 @@ static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
     char text[1024];
     for (int i = 0; i < g->listens.n; i++) {
         const struct conf_listen *l = &g->listens.v[i];
-        int n = snprintf(text, sizeof text, "%.*s%c%lld", STR_ARG(l->address), 0,
+        if (l->under >= 0) {
+            continue; /* it has no socket */
+        }
+        int n = snprintf(text, sizeof text, "%.*s%c%d%c%lld", STR_ARG(l->address), 0, l->v6only, 0,
                          (long long)l->backlog);
         bundle_add(d, BUNDLE_FACT, STR("listen"), str_of(text, (size_t)n));
     }
@@ -153,7 +156,9 @@ static void summary_read_list(summary *s, str key, str value)
     str rest = value;
     if (str_eq(key, STR("listen"))) {
         vec_push(&s->addresses, summary_field(&rest));
-        vec_push(&s->backlogs, (int)summary_number(rest));
+        bool v6only = summary_number(summary_field(&rest)) != 0;
+        struct port_wish wish = {(int)summary_number(rest), v6only};
+        vec_push(&s->wishes, wish);
     } else if (str_eq(key, STR("dict"))) {
         summary_dict one = {summary_field(&rest), 0};
         one.size = summary_number(rest);
@@ -235,7 +240,7 @@ int summary_read(const bundle *b, summary *out)
 void summary_fini(summary *s)
 {
     vec_fini(&s->addresses);
-    vec_fini(&s->backlogs);
+    vec_fini(&s->wishes);
     vec_fini(&s->dicts);
     vec_fini(&s->zones);
     vec_fini(&s->certs);

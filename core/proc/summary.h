@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "conf/conf.h"
 #include "proc/bundle.h"
+#include "proc/ports.h"
 
 typedef struct summary_dict {
     str name;
@@ -43,7 +44,7 @@ typedef struct summary {
     VEC(summary_errlog) error_logs;
     VEC(str) sources; /* files of the configuration, in the order they were read */
     VEC(str) addresses; /* of the listeners, in the order of the configuration */
-    VEC(int) backlogs;
+    VEC(struct port_wish) wishes; /* in the same order */
     VEC(summary_dict) dicts;
     VEC(summary_zone) zones;
     VEC(summary_cert) certs;

@@ -187,7 +187,7 @@ static int swap_provide(swap *s, char *err, size_t errcap)
         rc = master_open_logs(m, &s->sum, err, errcap);
     }
     if (rc == 0) {
-        rc = ports_open(&m->ports, s->sum.addresses.v, s->sum.backlogs.v, (int)s->sum.addresses.n,
+        rc = ports_open(&m->ports, s->sum.addresses.v, s->sum.wishes.v, (int)s->sum.addresses.n,
                         err, errcap);
     }
     return rc;

@@ -75,6 +75,10 @@ static bool worker_collect_ports(worker *w, const conf *c, int *fds, str *addres
     }
     for (int i = 0; i < c->g.listens.n; i++) {
         char key[256];
+        if (c->g.listens.v[i].under >= 0) {
+            fds[i] = -1;
+            continue;
+        }
         ports_key(addresses, i, key, sizeof key);
         port *one = ports_find(w->args.ports, key);
         if (!one) {

@@ -67,12 +67,17 @@
 ---@field tls? boolean
 ---@field proxy_protocol? boolean a PROXY header comes first (from trusted peers only)
 ---@field backlog? integer
+---@field v6only? boolean an IPv6 socket takes no IPv4 connections
+---@field under? integer not bound: connections to this address come in at that listener; -1: bound (index from 0)
 ---@field header_timeout? integer whole request head, and the TLS handshake (ms)
 ---@field idle_timeout? integer idle keepalive connection (ms)
 ---@field keepalive_requests? integer requests on one connection
 ---@field head_size? integer request line and fields: 431 (bytes)
 ---@field target_size? integer request target: 414 (bytes)
 ---@field head_fields? integer number of fields: 431
+---@field first_buffer? integer heads longer than this are held to the two limits below; 0: none is (bytes)
+---@field line_size? integer buffer for one line at least: a longer request line 414, field line 431 (bytes)
+---@field line_buffers? integer such buffers beside the first: more 431
 ---@field drop_underscore? boolean drop fields with an underscore in the name
 ---@field drop_invalid? boolean drop fields with an invalid name instead of 400
 ---@field merge_slashes? boolean route on paths with repeated slashes merged
@@ -186,6 +191,18 @@
 ---@field access_logs? integer[]
 ---@field guard? conf.model.guard[] one, or none
 ---@field error_logs? integer[] empty: the process' own
+---@field signature? "moongate"|"nginx"|"nginx_version"|"nginx_build" our name in Server and on error pages
+---@field idle_timeout? integer idle keepalive connection after an answer of this route; 0: closed; -1: the listener's (ms)
+---@field idle_told? integer what a Keep-Alive field says of it; 0: no such field (ms)
+---@field connection_requests? integer requests on one connection; -1: the listener's
+---@field connection_time? integer age at which a connection is closed after an answer; 0: any (ms)
+---@field no_keep_msie6? boolean old MSIE: closed after a POST
+---@field no_keep_safari? boolean Safari: closed after every answer
+---@field chunked? boolean an answer of unknown length is chunked; else it ends with the connection
+---@field lingering? "on"|"always"|"off" unread bytes of the client are read away before closing
+---@field linger_time? integer longest time for that (ms)
+---@field linger_timeout? integer and between two reads (ms)
+---@field reset_late? boolean a client that is too slow gets a reset
 ---@field hooks? integer mask of 1 << phase: rewrite access balance header body log
 ---@field hook_id? integer index of the composed functions in the generation
 ---@field resolver? integer who is asked for names of addresses with variables; -1: nobody (index from 0)

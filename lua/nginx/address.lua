@@ -1,9 +1,10 @@
 --- Addresses as `listen` and `server` take them: 127.0.0.1:80, [::1]:80, *:80, 80, host, unix:/path.
 local M = {}
 
+--- Port 0, any free one, is ours alone.
 local function is_port(text)
   local n = tonumber(text)
-  return text:match("^%d+$") and n >= 1 and n <= 65535
+  return text:match("^%d+$") and n >= 0 and n <= 65535
 end
 
 --- "8000-8010" as first and last; one port is both.
@@ -40,8 +41,8 @@ end
 
 ---@class nginx.AddressOptions
 ---@field port integer          when none is said
----@field wildcard boolean|nil  "*" is allowed, and a number alone is a port
----@field range boolean|nil     "8000-8010" is allowed
+---@field listen boolean|nil    "*", a number alone (a port) and ranges of ports are allowed
+---@field lookup? fun(host: string): string|nil  address of a host name; absent: names stay
 
 --- The sockets that `text` means, as "host:port"; nil and what is wrong.
 ---@param text string
@@ -57,7 +58,7 @@ function M.parse(text, opts)
   end
   local first, last = opts.port, opts.port
   if port then
-    first, last = ports_of(port, opts.range)
+    first, last = ports_of(port, opts.listen)
     if not first then
       return nil, "invalid port"
     end
@@ -65,10 +66,15 @@ function M.parse(text, opts)
   if host == "" then
     return nil, "no host"
   elseif host == "*" then
-    if not opts.wildcard then
+    if not opts.listen then
       return nil, "no host"
     end
     host = "0.0.0.0"
+  elseif opts.lookup and not host:find("^[%d.]+$") and not host:find("^%[") then
+    host = opts.lookup(host)
+    if not host then
+      return nil, "host not found"
+    end
   end
   local list = {}
   for n = first, last do

@@ -3,6 +3,7 @@
 --- in nginx/directives.
 local diag = require "conf.diag"
 local include = require "nginx.include"
+local listeners = require "nginx.listeners"
 local parser = require "nginx.parser"
 local report = require "nginx.report"
 local scopes = require "nginx.scope"
@@ -238,6 +239,9 @@ function Translate:model()
     end
     for _, server in ipairs(http:each("server")) do
       self:emit_site(server)
+    end
+    for _, l in ipairs(listeners.plan(http, c)) do
+      self:emit("listen", l.default, l.model, c, l.servers)
     end
   end
   self:emit("gateway", main, c.gateway, c)

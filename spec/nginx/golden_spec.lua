@@ -31,6 +31,23 @@ local function compare(golden, text)
   assert.equal(slurp(golden), text)
 end
 
+--- Fields of routes that tell how they are found; what they do is the matter of the specs of each topic.
+local shape = {
+  action = true, match = true, pattern = true, no_regex = true, parent = true, caseless = true, label = true, order = true, upstream = true,
+  slash_redirect = true, except = true, except_methods = true,
+}
+
+local function dump(model)
+  local lines = {}
+  for line in fields.dump(model):gmatch("[^\n]+") do
+    local name = line:match("routes%[%d+%]%.([%w_]+)")
+    if line:find("^[lsu]") and (not name or shape[name]) then -- listens, sites, upstreams
+      lines[#lines + 1] = line
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
 describe("the model of", function()
   for _, path in ipairs(files("good")) do
     it(path, function()
@@ -42,7 +59,7 @@ describe("the model of", function()
       assert.same({}, wrong)
       assert.is_true(ok)
       assert.same({}, fields.problems(model.gateway))
-      compare(path:gsub("%.conf$", ".golden"), fields.dump(model.gateway))
+      compare(path:gsub("%.conf$", ".golden"), dump(model.gateway))
     end)
   end
 end)

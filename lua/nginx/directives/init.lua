@@ -3,6 +3,7 @@ return {
   require "nginx.directives.main",
   require "nginx.directives.log",
   require "nginx.directives.http",
+  require "nginx.directives.client",
   require "nginx.directives.server",
   require "nginx.directives.http2",
   require "nginx.directives.location",

@@ -57,23 +57,68 @@ local function open(d, scope, c)
     end
   end
   for _, other in ipairs(scope.parent.children) do
-    if other ~= scope and other.match and same(other.match, m) then
+    if other ~= scope and other.kind == "location" and same(other.match, m) then
       return nil, ('duplicate location "%s"'):format(m.pattern)
     end
   end
 end
 
-local function route(scope, r)
-  if scope.match then
-    for k, v in pairs(scope.match) do
-      r[k] = v
+--- limit_except METHOD...: other methods are answered by what the block says.
+local methods = {
+  GET = true, HEAD = true, POST = true, PUT = true, DELETE = true, MKCOL = true, COPY = true, MOVE = true, OPTIONS = true,
+  PROPFIND = true, PROPPATCH = true, LOCK = true, UNLOCK = true, PATCH = true,
+}
+
+local function limit_except(d, scope)
+  for _, name in ipairs(d.args) do
+    if not methods[name:upper()] then
+      return nil, ('invalid method "%s"'):format(name)
     end
   end
+  scope.match = scope.parent.match
+end
+
+--- Fields of a location with a limit_except.
+local function except(scope, r, c)
+  local block = scope:each("limit_except")[1]
+  if not block then
+    return
+  end
+  r.except, r.except_methods = c:route_ref(block), {}
+  for i, name in ipairs(block.node.args) do
+    r.except_methods[i] = name:upper()
+  end
+end
+
+--- A prefix that is passed on: "/x" is sent to "/x/".
+local function passes(scope)
+  for _, name in ipairs { "proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass" } do
+    if scope:own(name) then
+      return true
+    end
+  end
+  return false
+end
+
+local function route(scope, r, c)
+  if scope.kind ~= "location" then
+    if scope.kind == "if" or scope.kind == "limit_except" then
+      r.pattern = scope.match and scope.match.pattern or r.pattern
+    end
+    return
+  end
+  for k, v in pairs(scope.match) do
+    r[k] = v
+  end
+  local slash = r.match ~= "regex" and r.match ~= "named" and r.pattern:find("/$") and passes(scope)
+  r.slash_redirect = slash and true or nil
+  except(scope, r, c)
 end
 
 return {
   directives = {
     location = { where = "server location", args = { 1, 2 }, block = "location", open = open },
+    limit_except = { where = "location", args = "1+", block = "limit_except", once = true, open = limit_except },
     internal = { where = "location", args = 0, parse = function() return true end },
   },
   route = route,

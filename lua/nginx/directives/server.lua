@@ -1,24 +1,31 @@
---- server {}: names, sockets, and what holds for a connection before its server is known.
+--- server {}: names and sockets. Which server gets a connection is worked out in nginx/listeners.lua.
 local units = require "nginx.units"
 local address = require "nginx.address"
 
---- Options of `listen` without a value that change the socket or the protocol on it.
+--- Options of `listen` without a value.
 local flags = {
   default_server = "default", default = "default", ssl = "tls", http2 = "http2", proxy_protocol = "proxy_protocol", bind = "bind",
-  reuseport = "reuseport", deferred = "deferred", quic = "quic", multipath = "multipath",
+  reuseport = "reuseport", deferred = "deferred", multipath = "multipath",
 }
 
---- name=value options.
+--- Those that are about the socket, which may be said once for an address.
+local of_socket = { bind = true, reuseport = true, deferred = true, multipath = true }
+
+local function text(v)
+  return v
+end
+
+local function positive(v)
+  local n = units.integer(v)
+  return n and n > 0 and n or nil
+end
+
+--- name=value options, all about the socket.
 local valued = {
-  backlog = units.integer, rcvbuf = units.bytes, sndbuf = units.bytes, fastopen = units.integer, setfib = units.integer,
+  backlog = positive, rcvbuf = units.bytes, sndbuf = units.bytes, fastopen = positive, setfib = units.integer, so_keepalive = text,
+  accept_filter = text,
   ipv6only = function(v)
-    return v == "on" or v == "off" and "off" or nil
-  end,
-  so_keepalive = function(v)
-    return v
-  end,
-  accept_filter = function(v)
-    return v
+    return (v == "on" or v == "off") and v or nil
   end,
 }
 
@@ -26,20 +33,40 @@ local function option(l, word)
   local key, value = word:match("^([%w_]+)=(.*)$")
   if flags[word] then
     l[flags[word]] = true
+    l.options = l.options or of_socket[word]
     return
+  elseif word == "quic" then
+    return 'the "quic" parameter requires ngx_http_v3_module'
   elseif not key or not valued[key] then
     return ('invalid parameter "%s"'):format(word)
   end
-  local v = valued[key](value)
-  if v == nil or v == 0 and key == "backlog" then
+  l[key] = valued[key](value)
+  if l[key] == nil then
     return ('invalid %s "%s"'):format(key, value)
   end
-  l[key] = v
+  l.options = true
+end
+
+--- The address of a host name, from /etc/hosts.
+local function lookup(c)
+  return function(host)
+    if host == "localhost" then
+      return "127.0.0.1"
+    end
+    for line in (c:read("/etc/hosts") or ""):gmatch("[^\n]+") do
+      local ip, names = line:gsub("#.*", ""):match("^%s*(%d+%.[%d.]+)%s+(.*)$")
+      for name in (names or ""):gmatch("%S+") do
+        if name == host then
+          return ip
+        end
+      end
+    end
+  end
 end
 
 --- listen ADDRESS[:PORT] [options]: { sockets = { address… }, flags }
-local function listen(d, scope)
-  local sockets, err = address.parse(d.args[1], { port = 80, wildcard = true, range = true })
+local function listen(d, scope, c)
+  local sockets, err = address.parse(d.args[1], { port = 80, listen = true, lookup = lookup(c) })
   if not sockets then
     return nil, ('%s in "%s" of the "listen" directive'):format(err, d.args[1])
   end
@@ -50,79 +77,33 @@ local function listen(d, scope)
       return nil, err
     end
   end
+  if l.http2 then
+    c:warn(d, 'the "listen ... http2" directive is deprecated, use the "http2" directive instead')
+  end
   return l
 end
 
-local function server_name(d, _, c)
+local function hostname(c)
+  local name = c:read("/proc/sys/kernel/hostname")
+  return name and name:gsub("%s+$", ""):lower() or ""
+end
+
+local function server_name(d, scope, c)
+  scope.names = scope.names or {}
   for i, name in ipairs(d.args) do
-    if name:find("/", 1, true) then
-      c:warn(d.args_at[i], 'server name "%s" has suspicious symbols', name)
-    elseif name:find("^~$") then
+    if name == "~" then
       return nil, 'empty regex in server name "~"'
-    elseif name:find("%*", 2) and not name:find("^~") and not name:find("%.%*$") or name:find("^%*[^.]") or name == "*" then
-      return nil, ('invalid server name or wildcard "%s" on'):format(name)
+    elseif name:find("/", 1, true) and not name:find("^~") then
+      c:warn(d.args_at[i], 'server name "%s" has suspicious symbols', name)
     end
+    table.insert(scope.names, name == "$hostname" and hostname(c) or name:find("^~") and name or name:lower())
   end
   return d.args
 end
 
 local function site(server, s)
-  local lists = server:own("server_name") or { { "" } }
-  for _, names in ipairs(lists) do
-    for _, name in ipairs(names) do
-      s.names[#s.names + 1] = name:find("^~") and name or name:lower()
-    end
-  end
-end
-
---- Sockets of a server without `listen`.
-local function default_listen(server)
-  return { { sockets = { "0.0.0.0:80" }, at = server.node, server = server } }
-end
-
---- One entry of the model for an address; later `listen`s with it add their servers.
-local function socket(c, by_address, addr)
-  local l = by_address[addr]
-  if not l then
-    l = { address = addr, sites = {} }
-    by_address[addr] = l
-    table.insert(c.gateway.listens, l)
-  end
-  return l
-end
-
-local function join(l, said, chosen, c)
-  local index = said.server.index
-  for _, other in ipairs(l.sites) do
-    if other == index then
-      return c:error(said.at, "a duplicate listen %s", said.at.args[1])
-    end
-  end
-  table.insert(l.sites, index)
-  if said.default then
-    if chosen[l] then
-      return c:error(said.at, "a duplicate default server for %s", said.at.args[1])
-    end
-    chosen[l] = index
-  end
-  l.tls = l.tls or said.tls or nil
-  l.http2 = l.http2 or said.http2 or nil
-  l.proxy_protocol = l.proxy_protocol or said.proxy_protocol or nil
-  l.backlog = l.backlog or said.backlog or nil
-end
-
-local function gateway(main, g, c)
-  local by_address, chosen = {}, {}
-  for _, server in ipairs(main.http and main.http:each("server") or {}) do
-    for _, said in ipairs(server:own("listen") or default_listen(server)) do
-      for _, addr in ipairs(said.sockets) do
-        join(socket(c, by_address, addr), said, chosen, c)
-      end
-    end
-  end
-  for _, l in ipairs(g.listens) do
-    l.default_site = chosen[l] or l.sites[1]
-  end
+  server.names = server.names or { "" }
+  s.names = server.names
 end
 
 return {
@@ -132,5 +113,4 @@ return {
     server_name = { where = "server", args = "1+", many = true, parse = server_name },
   },
   site = site,
-  gateway = gateway,
 }

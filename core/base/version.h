@@ -1,6 +1,6 @@
 /* version.h — the version of the program. */
-#ifndef PROC_VERSION_H
-#define PROC_VERSION_H
+#ifndef BASE_VERSION_H
+#define BASE_VERSION_H
 
 #define MG_VERSION "0.1.0"
 
