@@ -28,7 +28,7 @@ struct h2 {
     const char *excess;     /* the budget that was exceeded */
     bool over;              /* no more events: only what is queued goes out */
     bool in_head, trailing; /* a block is being decoded; it is one of trailers */
-    bool acked;             /* our SETTINGS */
+    bool greeted, acked;    /* our SETTINGS are out; known to the client */
     size_t skip;            /* bytes until the next frame's header */
     uint8_t hd[H2_FRAME_HEAD], hd_n; /* of a header that comes in pieces */
     bool leaving;           /* we said GOAWAY: newer streams are ignored */
@@ -244,14 +244,8 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     if (s->over) {
         return 0;
     }
-    account(s, H2_FRAME_HEAD + hd->length, hd->type == NGHTTP2_DATA ? hd->length : 0);
-    if (hd->type == NGHTTP2_CONTINUATION) {
-        spend(s, H2_COST_CONTINUED);
-    } else if (hd->type == NGHTTP2_PRIORITY) {
-        spend(s, H2_COST_PRIORITY);
-        return hd->stream_id ? 0 : nghttp2_session_terminate_session(ng, NGHTTP2_PROTOCOL_ERROR); /* RFC 9113 §6.3 */
-    } else if (hd->type > NGHTTP2_CONTINUATION) {
-        spend(s, H2_COST_UNKNOWN);
+    if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0) {
+        return nghttp2_session_terminate_session(ng, NGHTTP2_PROTOCOL_ERROR); /* RFC 9113 §6.3; nghttp2 looks at none */
     }
     return hd->type == NGHTTP2_HEADERS ? judge_stream(s, hd->type, hd->stream_id) : 0;
 }
@@ -524,7 +518,6 @@ static nghttp2_option *make_option(void)
 static int greet(h2 *s)
 {
     const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, s->o.streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, s->o.window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, s->o.head.head},
         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
@@ -570,20 +563,29 @@ void h2_free(h2 *s)
 
 static int feed(h2 *s, str bytes)
 {
-    if (bytes.n && nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes.p, bytes.n) < 0) {
+    if (bytes.n && !s->over && nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes.p, bytes.n) < 0) {
         s->over = true;
     }
     return s->over ? ERR_INVALID : 0;
 }
 
-/* A frame's header is complete. */
+/* A frame's header is complete: what the frame costs, known or not. */
 static bool is_data(h2 *s, int32_t *id)
 {
     const uint8_t *h = s->hd;
+    uint8_t type = h[3];
     s->hd_n = 0;
     s->skip = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
     *id = (int32_t)((uint32_t)(h[5] & 0x7f) << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8]);
-    return h[3] == NGHTTP2_DATA;
+    account(s, H2_FRAME_HEAD + s->skip, type == NGHTTP2_DATA ? s->skip : 0);
+    if (type == NGHTTP2_CONTINUATION) {
+        spend(s, H2_COST_CONTINUED);
+    } else if (type == NGHTTP2_PRIORITY) {
+        spend(s, H2_COST_PRIORITY);
+    } else if (type > NGHTTP2_CONTINUATION) {
+        spend(s, H2_COST_UNKNOWN);
+    }
+    return type == NGHTTP2_DATA;
 }
 
 /* nghttp2 tells nobody of DATA that it ignores: so what comes is fed up to each DATA frame, whose stream is then looked at. */
@@ -630,6 +632,21 @@ int h2_recv(h2 *s, str bytes)
     return s->over ? ERR_LIMIT : nghttp2_session_want_read(s->ng) ? 0 : ERR_INVALID;
 }
 
+/* Our SETTINGS, the first frame, with the number of streams as one entry more. nghttp2 is not told of that limit: it would end the connection of a client that
+ * opens one stream too many, where refusing the stream is enough (RFC 9113 §5.1.2; on_open does). */
+static void put_settings(h2 *s, const uint8_t *frame, size_t n)
+{
+    uint8_t head[H2_FRAME_HEAD];
+    uint32_t v = s->o.streams;
+    const uint8_t entry[] = {0, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+    memcpy(head, frame, sizeof head);
+    head[2] = (uint8_t)(head[2] + sizeof entry); /* five entries and one are far from 256 bytes */
+    put(s, head, sizeof head);
+    put(s, entry, sizeof entry);
+    put(s, frame + sizeof head, n - sizeof head);
+    s->greeted = true;
+}
+
 int h2_send(h2 *s, bufq *out, size_t max)
 {
     s->out = out;
@@ -646,7 +663,11 @@ int h2_send(h2 *s, bufq *out, size_t max)
         if (n == 0) {
             return out->bytes >= max ? ERR_AGAIN : 0;
         }
-        put(s, frame, (size_t)n);
+        if (s->greeted) {
+            put(s, frame, (size_t)n);
+        } else {
+            put_settings(s, frame, (size_t)n);
+        }
         account(s, (uint64_t)n, (uint64_t)n > H2_FRAME_HEAD && frame[3] == NGHTTP2_HEADERS ? (uint64_t)n - H2_FRAME_HEAD : 0);
     }
 }

@@ -16,7 +16,7 @@ static const struct allowance {
     [H2_COST_PRIORITY] = {"PRIORITY", 1000, 3, 0},
     [H2_COST_EMPTY] = {"empty DATA", 100, 2, 0},
     [H2_COST_WINDOW] = {"WINDOW_UPDATE", 1000, 4, 4},
-    [H2_COST_CONTINUED] = {"CONTINUATION", 200, 4, 0},
+    [H2_COST_CONTINUED] = {"CONTINUATION", 50, 4, 0},
     [H2_COST_UNKNOWN] = {"unknown frames", 500, 2, 0},
 };
 
