@@ -243,7 +243,8 @@ describe("an HTTP/2 client that asks for too much", function()
     local burst = {}
     for i = 1, 300 do
       local id = 2 * i - 1
-      burst[#burst + 1] = h2.frame(1, 5, id, h2.block { { ":method", "GET" }, { ":scheme", "http" }, { ":path", "/" }, { ":authority", "a" } })
+      burst[#burst + 1] = h2.frame(1, 5, id,
+        h2.block { { ":method", "GET" }, { ":scheme", "http" }, { ":path", "/" }, { ":authority", "a" } })
       burst[#burst + 1] = h2.frame(3, 0, id, h2.u32(CANCEL))
     end
     c.c:send(table.concat(burst))
