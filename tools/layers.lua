@@ -32,9 +32,9 @@ local vendors = {
   { "^l[ua][ua].*%.h", { "script/" } },
   { "^luajit%-", { "script/" } },
   { "^pcre2%.h$", { "base/regex.c" } },
-  { "^zlib%.h$", { "flow/filter_compress.c", "flow/log_gzip.c" } },
-  { "^brotli/", { "flow/filter_compress.c" } },
-  { "^zstd%.h$", { "flow/filter_compress.c" } },
+  { "^zlib%.h$", { "flow/codec.c", "flow/log_gzip.c" } },
+  { "^brotli/", { "flow/codec.c" } },
+  { "^zstd%.h$", { "flow/codec.c" } },
   { "^ares", { "net/resolve.c", "net/resolve_srv.c", "net/resolve_impl.h" } },
 }
 

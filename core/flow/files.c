@@ -6,16 +6,16 @@
 #include "conf/conf.h"
 #include "flow/error.h"
 #include "flow/links.h"
-#include "flow/redirect.h"
 #include "flow/route_nginx.h"
+#include "flow/mime.h"
+#include "flow/redirect.h"
 #include "flow/reply_file.h"
 #include "flow/steps.h"
 #include "flow/tmpl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 enum { MAX_REROUTES = 10 };
 
@@ -271,33 +271,6 @@ int files_try(req *r)
 
 /* -- answers */
 
-static int missing(const req *r, const char *what, const char *path, int errnum)
-{
-    if (r->route->c->log_missing) {
-        req_log(r, LOG_ERROR_, "%s \"%s\" failed (%d: %s)", what, path, errnum, strerror(errnum));
-    }
-    return ERR_NOT_FOUND;
-}
-
-/* What an errno of open means to the client. */
-static int open_failed(const req *r, const char *path, int errnum)
-{
-    switch (errnum) {
-    case ENOENT:
-    case ENOTDIR:
-    case ENAMETOOLONG:
-        return missing(r, "open()", path, errnum);
-    case EACCES:
-    case ELOOP:
-    case EXDEV: /* a link out of the root */
-        req_log(r, LOG_ERROR_, "open() \"%s\" failed (%d: %s)", path, errnum, strerror(errnum));
-        return ERR_FORBIDDEN;
-    default:
-        req_log(r, LOG_CRIT_, "open() \"%s\" failed (%d: %s)", path, errnum, strerror(errnum));
-        return ERR_IO;
-    }
-}
-
 /* "/dir" → "/dir/" (query kept). */
 static int redirect_to_dir(req *r)
 {
@@ -307,39 +280,22 @@ static int redirect_to_dir(req *r)
     return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
 }
 
-static int not_allowed(req *r)
-{
-    if (!r->extra.pool) {
-        headers_init(&r->extra, &r->pool);
-    }
-    int rc = headers_set(&r->extra, STR("Allow"), STR("GET, HEAD"));
-    return rc < 0 ? rc : ERR_METHOD;
-}
-
 static int answer_file(req *r, str path)
 {
-    struct stat st;
-    int fd = links_open(r, path, base_length(r, path));
-    if (fd < 0) {
-        return open_failed(r, path.p, errno);
-    }
-    if (fstat(fd, &st) < 0) {
-        int errnum = errno;
-        close(fd);
-        return open_failed(r, path.p, errnum);
-    }
-    if (S_ISREG(st.st_mode) && r->in.method != METHOD_POST) {
-        int rc = reply_file_set(r, fd, &st);
-        return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
-    }
-    close(fd);
-    if (S_ISDIR(st.st_mode)) {
+    int rc = reply_file_answer(r, path, base_length(r, path));
+    if (rc == REPLY_FILE_FOLDER) {
         return redirect_to_dir(r);
     }
-    if (S_ISREG(st.st_mode)) {
-        return not_allowed(r);
+    str type = r->reply_file ? mime_of_path(r->route, r->path) : STR_EMPTY;
+    int failed = type.n ? headers_set(&r->res.h, STR("Content-Type"), type) : 0;
+    return failed < 0 ? failed : rc;
+}
+
+static int not_there(const req *r, const char *path, int errnum)
+{
+    if (r->route->c->log_missing) {
+        req_log(r, LOG_ERROR_, "\"%s\" is not found (%d: %s)", path, errnum, strerror(errnum));
     }
-    req_log(r, LOG_CRIT_, "\"%s\" is not a regular file", path.p);
     return ERR_NOT_FOUND;
 }
 
@@ -348,7 +304,7 @@ static int without_index(req *r, str dir)
 {
     struct stat st;
     if (stat_file(r, dir, &st) < 0) {
-        return errno == EACCES ? ERR_FORBIDDEN : missing(r, "stat()", dir.p, errno);
+        return errno == EACCES ? ERR_FORBIDDEN : not_there(r, dir.p, errno);
     }
     req_log(r, LOG_ERROR_, "directory index of \"%s\" is forbidden", dir.p);
     return ERR_FORBIDDEN;
@@ -364,10 +320,7 @@ static int index_failed(const req *r, const char *path, int errnum)
         return ERR_FORBIDDEN;
     }
     if (errnum == ENOTDIR || errnum == ENAMETOOLONG) {
-        if (r->route->c->log_missing) {
-            req_log(r, LOG_ERROR_, "\"%s\" is not found (%d: %s)", path, errnum, strerror(errnum));
-        }
-        return ERR_NOT_FOUND;
+        return not_there(r, path, errnum);
     }
     req_log(r, LOG_CRIT_, "stat() \"%s\" failed (%d: %s)", path, errnum, strerror(errnum));
     return ERR_IO;
@@ -409,10 +362,7 @@ static int answer_index(req *r)
             return index_failed(r, path.p, errno);
         }
         if (i == 0 && stat_file(r, dir, &st) < 0 && errno == ENOENT) {
-            if (r->route->c->log_missing) {
-                req_log(r, LOG_ERROR_, "\"%s\" is not found (%d: %s)", path.p, ENOENT, strerror(ENOENT));
-            }
-            return ERR_NOT_FOUND;
+            return not_there(r, path.p, ENOENT);
         }
     }
     return without_index(r, dir);
@@ -422,7 +372,7 @@ int files_answer(req *r)
 {
     unsigned method = r->in.method;
     if (method != METHOD_GET && method != METHOD_HEAD && method != METHOD_POST) {
-        return not_allowed(r);
+        return reply_file_not_allowed(r);
     }
     if (!r->route->files->root || r->path.n == 0) {
         return ERR_NOT_FOUND;

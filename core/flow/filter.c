@@ -1,11 +1,14 @@
 /* filter.c — see filter.h. */
 #include "flow/filter.h"
 
+#include "flow/filter_compress.h"
 #include "flow/filter_range.h"
 #include "flow/filter_rate.h"
 #include "flow/plan.h"
 
 static const struct filter *const table[FILTER_COUNT] = {
+    [FILTER_GUNZIP] = &filter_gunzip,
+    [FILTER_COMPRESS] = &filter_compress,
     [FILTER_RANGE] = &filter_range,
     [FILTER_RATE] = &filter_rate,
 };

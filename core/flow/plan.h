@@ -37,6 +37,7 @@ struct route {
     regex *re;
     route_files *files;           /* of action file, or with something to try first (files.h); else NULL */
     struct expires *expires; /* NULL: none */
+    struct compress_rules *compress; /* NULL: nothing is compressed, unpacked, or lies there compressed */
     tmpl *host, *reply_body, *reply_location, *tls_name, *hash_key;
     headerop *request_ops, *response_ops;
     int nrequest_ops, nresponse_ops;

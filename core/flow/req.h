@@ -135,6 +135,7 @@ struct req {
     uint16_t filters;    /* masks of FILTER_*: asked for beside the route's, forbidden, taking part (filter.h) */
     uint16_t filters_off, filters_on;
     uint8_t allows;      /* REQ_ALLOWS_* */
+    struct transcode *packs, *unpacks; /* of filter_compress.c */
     struct tunnel *tunnel;
     struct splice_pipe *relay; /* of flow/relay.c */
     /* -- upstream */

@@ -4,7 +4,7 @@
 #include "conf/conf.h"
 #include "flow/expires.h"
 #include "flow/files.h"
-#include "flow/filter.h"
+#include "flow/filter_compress.h"
 #include "flow/mime.h"
 
 void settings_compile_shared(const struct settings_args *a)
@@ -24,6 +24,7 @@ int settings_compile(const struct settings_args *a, route *rt)
     rt->mime = rt->c->mime >= 0 ? a->plan->mimes[rt->c->mime] : NULL;
     int rc = files_compile(&files, &rt->files);
     rc = rc ? rc : expires_compile(rt, p, &rt->expires, a->err, a->errcap);
-    rt->filters = filter_mask(rt);
+    rc = rc ? rc : filter_compress_compile(rt, p, &rt->compress, a->err, a->errcap);
+    rt->filters = rc ? 0 : filter_mask(rt);
     return rc;
 }

@@ -154,6 +154,17 @@
 ---@field links_from? string the part of a path whose own links do not matter; absent: `root` ($variables)
 ---@field expires? string of usual answers: "1h", "-1", "@15h30m", "epoch", "max", "off" ($variables)
 ---@field expires_modified? boolean `expires` counts from Last-Modified
+---@field compress? "off"|"on"|"classic" classic: statuses 200, 403, 404 only, a coding only when it is named
+---@field compress_types? string[] media types in lower case; "*": all
+---@field compress_encodings? string[] gzip, br, zstd in order of preference
+---@field compress_min? integer shorter bodies stay as they are (bytes)
+---@field compress_level? integer -1: the usual one of the coding
+---@field compress_vary? boolean Vary: Accept-Encoding
+---@field compress_proxied? integer requests with Via: mask of expired no-cache no-store private no_last_modified no_etag auth any
+---@field compress_http? "1.0"|"1.1" lowest version of the request
+---@field compress_disable? string[] patterns of User-Agents that get nothing compressed
+---@field gunzip? boolean unpacks gzip for clients that do not accept it
+---@field precompressed? "off"|"on"|"always" files with .gz (br, zst) beside them are sent compressed; always: whatever the client accepts
 ---@field upstream_http? "1.0"|"1.1"|"2" 2: HTTP/2 by prior knowledge, with TLS if the peer chooses it
 ---@field upstream_keepalive? boolean
 ---@field host_header? string Host sent upstream; absent: the client's ($variables)

@@ -1,6 +1,7 @@
 --- One route of the model from the options that hold for it. The pairs below are the whole mapping of plain options; what needs
 --- thought has a function.
 local schema = require "conf.schema"
+local compress_model = require "conf.compress_model"
 local files_model = require "conf.files_model"
 
 local M = {}
@@ -41,6 +42,7 @@ local function plain_fields(r, o)
   end
   r.host_header, r.upstream_http = o.host, o.http
   r.expires = o.expires or nil
+  compress_model.fill(r, o.compress, o.files)
 end
 
 local function buffers(r, o)

@@ -111,7 +111,15 @@ local files = record {
   field("links", t.enum("inside", "follow", "none", "owner"),
     "symbolic links: those that stay inside (when not written), all, none, those to files of the same owner"),
   field("etag", t.boolean, "files have an ETag"),
+  field("precompressed", t.boolean, "sends FILE.zst, FILE.br or FILE.gz that lies beside FILE to clients that accept it"),
   field("ranges", t.integer(1):off(), "how many ranges one request may ask for; false: none"),
+}
+
+local compress = record {
+  field("types", list(t.string), 'media types; "*": all; text, JSON, JavaScript, SVG and their like when not written'),
+  field("min", t.size, "shorter bodies stay as they are; 256 bytes when not written"),
+  field("level", t.integer(1, 9), "effort; each coding's usual one when not written"),
+  field("encodings", list(t.enum("zstd", "br", "gzip")), "what is offered, in this order of preference; all three when not written"),
 }
 
 local trust = record({
@@ -143,6 +151,7 @@ local shared = {
   field("buffer_request", buffer_request:on(), "asks the upstream only when the whole request body is here", "gsr"),
   field("retry", retry:off(), "further attempts; false: none", "gsr"),
   field("http", t.enum("1.0", "1.1"), "HTTP version towards the upstream", "gsr"),
+  field("compress", compress:on(), "compresses responses for clients that accept it", "gsr"),
   field("websocket", record { field("idle", t.duration, "closes a silent tunnel") }:on(), "upgrades to WebSocket", "gsr"),
   field("headers", header_ops("response header"), "changes the response header", "gsr"),
   field("request_headers", header_ops("request header"), "changes the header sent upstream", "gsr"),

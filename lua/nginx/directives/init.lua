@@ -9,6 +9,7 @@ return {
   require "nginx.directives.location",
   require "nginx.directives.static",
   require "nginx.directives.headers",
+  require "nginx.directives.gzip",
   require "nginx.directives.upstream",
   require "nginx.directives.proxy",
   require "nginx.directives.limit",
