@@ -4,9 +4,11 @@
 #include "flow/filter_compress.h"
 #include "flow/filter_range.h"
 #include "flow/filter_rate.h"
+#include "flow/filter_ssi.h"
 #include "flow/plan.h"
 
 static const struct filter *const table[FILTER_COUNT] = {
+    [FILTER_SSI] = &filter_ssi,
     [FILTER_GUNZIP] = &filter_gunzip,
     [FILTER_COMPRESS] = &filter_compress,
     [FILTER_RANGE] = &filter_range,

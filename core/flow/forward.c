@@ -36,7 +36,7 @@ static void mask_request(const req *r, uint64_t m[2])
         mask_set(m, TOKEN_X_FORWARDED_FOR);
         mask_set(m, TOKEN_X_FORWARDED_PROTO);
         mask_set(m, TOKEN_X_FORWARDED_HOST);
-        if (!r->site->ntrust || !realip_peer_is_trusted(r)) { /* without trust, and from those it does not name */
+        if (!r->site->trust || !realip_peer_is_trusted(r)) { /* without trust, and from those it does not name */
             mask_set(m, TOKEN_FORWARDED);
             mask_set(m, TOKEN_X_FORWARDED_PORT);
         }
@@ -377,7 +377,8 @@ int forward_finish_head(req *r)
     }
     uint32_t at = 0;
     for (const field *f; rc == 0 && r->extra.pool && (f = headers_each(&r->extra, &at)) != NULL;) {
-        rc = headers_set(h, f->name, f->value);
+        bool first = headers_get(&r->extra, f->name) == f; /* several of a name stay several */
+        rc = first ? headers_set(h, f->name, f->value) : headers_add(h, f->name, f->value);
     }
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
+#include "flow/realip.h"
 #include "flow/tmpl.h"
 #include "flow/var_impl.h"
 
@@ -96,6 +97,14 @@ static int compile_users(const struct guard_args *a, guard *g)
     return compile_text(a, "realm", a->c->realm, &g->realm);
 }
 
+static int compile_trust(const struct guard_args *a, guard *g)
+{
+    struct trust_args t = {&a->c->trust, a->c->trust_header, a->c->trust_recursive};
+    str bad;
+    bool ok = !a->c->trust.n || trust_new(&t, a->pool, &g->trust, &bad) == 0;
+    return ok ? 0 : complain(a, "trust", bad, "not a network such as 10.0.0.0/8, nor a host that is known");
+}
+
 int guard_compile(const struct guard_args *a, guard **out)
 {
     guard *g = pool_zalloc(a->pool, sizeof *g);
@@ -103,9 +112,30 @@ int guard_compile(const struct guard_args *a, guard **out)
     int rc = compile_limits(a, g);
     rc = rc ? rc : compile_rules(a, g);
     rc = rc ? rc : compile_users(a, g);
+    rc = rc ? rc : compile_trust(a, g);
     g->has_access = g->nrules > 0 || g->realm || a->c->ask.n;
     *out = g;
     return rc;
+}
+
+int guard_site(site *s, pool *p, char *err, size_t errcap)
+{
+    const struct conf_site *c = s->c;
+    struct trust_args a = {&c->trust, c->trust_header, c->trust_recursive};
+    str bad;
+    if (c->trust.n && trust_new(&a, p, &s->trust, &bad) < 0) {
+        snprintf(err, errcap, "%.*s: trust: \"%.*s\" is not a network such as 10.0.0.0/8, nor a host that is known", STR_ARG(c->label),
+                 STR_ARG(bad));
+        return ERR_CONF;
+    }
+    return 0;
+}
+
+void guard_know_client(req *r)
+{
+    if (r->route->guard->trust) {
+        realip_apply_late(r, r->route->guard->trust);
+    }
 }
 
 struct guard_state *guard_of(req *r)

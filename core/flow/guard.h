@@ -31,6 +31,7 @@ struct guard {
     const struct conf_guard *c;
     limit_rule *rates, *conns;
     int nrates, nconns;
+    struct trust *trust; /* realip.h; NULL: none of its own */
     access_rule *rules;
     int nrules;
     tmpl *realm;
@@ -49,6 +50,7 @@ struct guard_state {
     uint8_t stage;                    /* the check of `guard` that is asked */
     uint16_t code;                    /* with satisfy any: what it will be refused with */
     const guard *guard;
+    struct ssi_vars *ssi;             /* of ssi.c; shared with sub-requests */
     struct subreq *asked;             /* of auth_request.c */
     int mirrored;                     /* of mirror.c: copies that were sent */
     bool rate_said, rate_after_said;  /* of filter_rate.c: the exchange's own figures */
@@ -66,6 +68,10 @@ struct guard_args {
     size_t errcap;
 };
 MUST_USE int guard_compile(const struct guard_args *a, guard **out);
+/* What a site trusts. */
+MUST_USE int guard_site(site *s, pool *p, char *err, size_t errcap);
+/* What the route's own trust says about the client. */
+void guard_know_client(req *r);
 /* The request's memory of it, made when first asked for. */
 struct guard_state *guard_of(req *r);
 

@@ -196,6 +196,7 @@ int step_limit(req *r)
         return STEP_NEXT;
     }
     struct guard_state *st = r->guard;
+    guard_know_client(r);
     if (st && st->delaying) {
         if (!r->timed_out) {
             return req_wait_here(r, REQ_WAIT_TURN, 1, 0);

@@ -148,29 +148,12 @@ static int compile_except(struct making *m, const site *s, route *rt)
     return 0;
 }
 
-static int compile_trust(struct making *m, site *s)
-{
-    const struct conf_site *c = s->c;
-    s->trust = pool_alloc(&m->p->pool, sizeof *s->trust * (size_t)(c->trust.n ? c->trust.n : 1));
-    s->ntrust = c->trust.n;
-    for (int i = 0; i < c->trust.n; i++) {
-        if (cidr_parse(c->trust.v[i], &s->trust[i]) < 0) {
-            snprintf(m->err, m->cap, "%s: trust: \"%.*s\" is not a network such as 10.0.0.0/8",
-                     label_or(c->label, "site"), STR_ARG(c->trust.v[i]));
-            return ERR_CONF;
-        }
-    }
-    s->trust_token =
-        c->trust_header.n ? (uint16_t)token_find(c->trust_header) : TOKEN_X_FORWARDED_FOR;
-    return 0;
-}
-
 static int compile_site(struct making *m, const struct conf_site *c, site *s)
 {
     pool *p = &m->p->pool;
     *s = (site){.c = c};
     s->routes = pool_zalloc(p, sizeof *s->routes * (size_t)(c->routes.n ? c->routes.n : 1));
-    if (compile_trust(m, s) < 0) {
+    if (guard_site(s, p, m->err, m->cap) < 0) {
         return ERR_CONF;
     }
     for (int i = 0; i < c->routes.n; i++) {

@@ -8,7 +8,6 @@
 typedef struct plan plan;
 typedef struct site site;
 typedef struct route route;
-typedef struct cidr cidr;
 typedef struct conf conf;
 typedef struct group group;
 typedef struct group_set group_set;
@@ -68,9 +67,7 @@ struct site {
     struct route_nginx *nested; /* match = nginx */
     route *routes;           /* same order as c->routes */
     route *fallback;
-    cidr *trust;
-    int ntrust;
-    uint16_t trust_token;    /* header token, TOKEN_NONE: by name */
+    struct trust *trust;     /* whose word about the client counts (realip.h); NULL: nobody's */
 };
 
 /* What a listener needs to find the site of a host. */

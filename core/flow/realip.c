@@ -1,13 +1,17 @@
 /* realip.c — see realip.h. */
 #include "flow/realip.h"
 
+#include "base/err.h"
+#include "base/mem.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
 
-static bool is_trusted(const site *s, const addr *a)
+#include <netdb.h>
+
+bool trust_has(const trust *t, const addr *a)
 {
-    for (int i = 0; i < s->ntrust; i++) {
-        if (cidr_has(&s->trust[i], a)) {
+    for (int i = 0; i < t->n; i++) {
+        if (cidr_has(&t->v[i], a)) {
             return true;
         }
     }
@@ -16,8 +20,83 @@ static bool is_trusted(const site *s, const addr *a)
 
 bool realip_peer_is_trusted(const req *r)
 {
-    return r->site && r->site->ntrust && is_trusted(r->site, &r->client.peer);
+    return r->site && r->site->trust && trust_has(r->site->trust, &r->client.peer);
 }
+
+const proxy_facts *realip_proxy(const req *r)
+{
+    return r->proxy ? (const proxy_facts *)(const void *)r->proxy->data : NULL;
+}
+
+/* -- compiling */
+
+enum { HOST_ADDRESSES_MAX = 32 };
+
+static void add_network(trust *t, const addr *a)
+{
+    cidr *c = &t->v[t->n++];
+    bool v6 = a->sa.sa_family == AF_INET6;
+    *c = (cidr){.family = v6 ? 6 : 4, .bits = v6 ? 128 : 32};
+    memcpy(c->net, v6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in.sin_addr, v6 ? 16 : 4);
+}
+
+/* Every address that the name has at load time. */
+static bool add_host(trust *t, str name)
+{
+    char host[256];
+    if (name.n == 0 || name.n >= sizeof host) {
+        return false;
+    }
+    memcpy(host, name.p, name.n);
+    host[name.n] = 0;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    if (getaddrinfo(host, NULL, &hints, &found) != 0) {
+        return false;
+    }
+    int n = 0;
+    for (const struct addrinfo *one = found; one && n < HOST_ADDRESSES_MAX; one = one->ai_next) {
+        addr a;
+        addr_from_sockaddr(&a, one->ai_addr, one->ai_addrlen);
+        if (a.sa.sa_family == AF_INET || a.sa.sa_family == AF_INET6) {
+            add_network(t, &a);
+            n++;
+        }
+    }
+    freeaddrinfo(found);
+    return n > 0;
+}
+
+static bool is_host(str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (str_lower_char((unsigned char)s.p[i]) >= 'a' && str_lower_char((unsigned char)s.p[i]) <= 'z') {
+            return str_find(s, '/', 0) == s.n && str_find(s, ':', 0) == s.n;
+        }
+    }
+    return false;
+}
+
+int trust_new(const struct trust_args *a, pool *p, trust **out, str *bad)
+{
+    trust *t = pool_zalloc(p, sizeof *t);
+    *out = t;
+    t->v = pool_alloc(p, sizeof *t->v * (size_t)(a->from->n * HOST_ADDRESSES_MAX + 1));
+    t->header = a->header.n ? a->header : STR("X-Forwarded-For");
+    t->token = (uint16_t)token_find(t->header);
+    t->recursive = a->recursive;
+    t->from_proxy = str_eq(a->header, STR("proxy_protocol"));
+    for (int i = 0; i < a->from->n; i++) {
+        *bad = a->from->v[i];
+        if (cidr_parse(*bad, &t->v[t->n]) == 0) {
+            t->n++;
+        } else if (!is_host(*bad) || !add_host(t, *bad)) {
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+/* -- requests */
 
 /* "1.2.3.4", "1.2.3.4:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80"; never a socket path.
  */
@@ -67,16 +146,16 @@ static bool last_element(str *rest, str *out)
 }
 
 /* One field's list from the right. True: the search is over. */
-static bool search_list(req *r, str rest, bool forwarded)
+static bool search_list(req *r, const trust *t, str rest)
 {
     str element;
     while (last_element(&rest, &element)) {
         addr a;
-        if (!parse_address(forwarded ? forwarded_for_of(element) : element, &a)) {
+        if (!parse_address(t->token == TOKEN_FORWARDED ? forwarded_for_of(element) : element, &a)) {
             return true;
         }
         r->client.addr = a;
-        if (!r->site->c->trust_recursive || !is_trusted(r->site, &a)) {
+        if (!t->recursive || !trust_has(t, &a)) {
             return true;
         }
     }
@@ -87,7 +166,7 @@ enum { FIELDS_MAX = 16 };
 
 /* Several fields of the name are one list; fields beyond the bound, the oldest, are not looked at.
  */
-static void search_fields(req *r, const field *f, bool forwarded)
+static void search_fields(req *r, const trust *t, const field *f)
 {
     const field *fields[FIELDS_MAX];
     unsigned n = 0;
@@ -96,33 +175,47 @@ static void search_fields(req *r, const field *f, bool forwarded)
     }
     unsigned kept = n < FIELDS_MAX ? n : FIELDS_MAX;
     for (unsigned i = 1; i <= kept; i++) {
-        if (search_list(r, fields[(n - i) % FIELDS_MAX]->value, forwarded)) {
+        if (search_list(r, t, fields[(n - i) % FIELDS_MAX]->value)) {
             return;
         }
+    }
+}
+
+static void apply(req *r, const trust *t)
+{
+    if (t->from_proxy) {
+        const proxy_facts *said = realip_proxy(r);
+        if (said && said->src.len) {
+            r->client.addr = said->src;
+        }
+        return; /* a field of that name is just a field */
+    }
+    const field *f = t->token ? headers_find(&r->in.h, (enum token)t->token) : headers_get(&r->in.h, t->header);
+    if (f) {
+        search_fields(r, t, f);
     }
 }
 
 void realip_apply(req *r)
 {
     r->client.addr = r->client.peer;
-    if (!realip_peer_is_trusted(r)) {
-        return;
+    if (realip_peer_is_trusted(r)) {
+        r->client.ip = STR_EMPTY; /* made anew when asked for */
+        apply(r, r->site->trust);
     }
-    r->client.ip = STR_EMPTY; /* made anew when asked for */
-    const site *s = r->site;
-    if (str_eq(s->c->trust_header, STR("proxy_protocol"))) {
-        return; /* the connection said it already; a field of that name is just a field */
-    }
-    const field *f = s->trust_token ? headers_find(&r->in.h, (enum token)s->trust_token)
-                                    : headers_get(&r->in.h, s->c->trust_header);
-    if (f) {
-        search_fields(r, f, s->trust_token == TOKEN_FORWARDED);
+}
+
+void realip_apply_late(req *r, const trust *t)
+{
+    if (addr_eq(&r->client.addr, &r->client.peer) && trust_has(t, &r->client.peer)) {
+        r->client.ip = STR_EMPTY;
+        apply(r, t);
     }
 }
 
 static str peer_text(req *r)
 {
-    if (!r->site || !r->site->ntrust) {
+    if (!r->site || !r->site->trust) {
         return req_client_ip(r); /* nobody is believed: the client is the peer */
     }
     char *buf = pool_alloc(&r->pool, ADDR_TEXT_MAX);

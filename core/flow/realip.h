@@ -10,9 +10,41 @@
 #define FLOW_REALIP_H
 
 #include "flow/req.h"
+#include "net/addr.h"
 
-/* Sets r->client.addr from the site's header. Without trust it is the peer. */
+struct conf_strs;
+
+/* Networks, and where those in them say who the client is. */
+typedef struct trust {
+    cidr *v;
+    int n;
+    str header;
+    uint16_t token;  /* of the header; TOKEN_NONE: by name */
+    bool recursive;
+    bool from_proxy; /* the PROXY header of the connection says it, not a field */
+} trust;
+
+struct trust_args {
+    const struct conf_strs *from; /* networks, addresses, "unix:", names of hosts (looked up here and now) */
+    str header;                   /* empty: X-Forwarded-For */
+    bool recursive;
+};
+/* 0, or ERR_CONF with what could not be understood in *bad. */
+MUST_USE int trust_new(const struct trust_args *a, pool *p, trust **out, str *bad);
+bool trust_has(const trust *t, const addr *a);
+
+/* What a PROXY header said, kept as long as its connection and the requests of it: in a chunk of its own. */
+typedef struct proxy_facts {
+    addr src, dst;  /* .len 0: it did not say */
+    str tlvs;       /* behind this struct */
+} proxy_facts;
+/* NULL: its connection had no PROXY header. */
+const proxy_facts *realip_proxy(const req *r);
+
+/* Sets r->client.addr from what the site trusts. Without trust it is the peer. */
 void realip_apply(req *r);
+/* The same for a route's own trust, when nobody has said yet who the client is. */
+void realip_apply_late(req *r, const trust *t);
 /* Is the peer in the site's trusted networks? */
 bool realip_peer_is_trusted(const req *r);
 /* The X-Forwarded-For to send: what the trusted peer sent and the peer itself; for any other peer

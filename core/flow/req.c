@@ -176,6 +176,7 @@ void req_free(req *r)
     job_cancel(&r->job);
     mem_unref(r->res_mem);
     mem_unref(r->head_mem);
+    mem_unref(r->proxy);
     list_remove(&r->node);
     reqs.nlive--;
     plan *p = r->plan;

@@ -106,6 +106,7 @@ struct req {
     void *conn;          /* the protocol's */
     bool client_known;   /* client.local and its TLS facts were taken from the connection (var_know_connection) */
     /* -- the request */
+    mem *proxy;          /* what the PROXY header of the connection said (realip_proxy); NULL: it had none */
     mem *head_mem;       /* pins the bytes that `in` and `uri` point into */
     str host_field;      /* Host as it came (or the authority of an absolute target); empty: none */
     str host;            /* lower case, no port; empty when there is none */

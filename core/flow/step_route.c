@@ -19,7 +19,7 @@ static int find_site(req *r)
     if (UNLIKELY(!r->site->c->http2) && r->in.version == HTTP_2) {
         return ERR_MISDIRECTED;
     }
-    if (r->site->ntrust) {
+    if (r->site->trust) {
         realip_apply(r);
     }
     return 0;

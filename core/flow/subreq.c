@@ -186,6 +186,7 @@ static void copy_client(req *parent, req *r)
     r->client.tls_cipher = pool_dup(&r->pool, parent->client.tls_cipher);
     r->client.tls_name = pool_dup(&r->pool, parent->client.tls_name);
     r->client_known = true;
+    r->proxy = parent->proxy ? mem_ref(parent->proxy) : NULL;
 }
 
 static void copy_place(const req *parent, req *r, const struct subreq_args *a)
@@ -206,6 +207,7 @@ static void copy_place(const req *parent, req *r, const struct subreq_args *a)
         struct guard_state *st = guard_of(r);
         st->rate_status = parent->guard->rate_status;
         st->conn_status = parent->guard->conn_status;
+        st->ssi = a->detached ? NULL : parent->guard->ssi;
     }
 }
 

@@ -198,7 +198,10 @@ static str ip_text(req *r, const addr *a)
 
 static str port_text(req *r, const addr *a)
 {
-    return a->len && !a->unix_path ? var_number(r, addr_port(a)) : VAR_ABSENT;
+    if (!a->len || a->unix_path) {
+        return VAR_ABSENT;
+    }
+    return addr_port(a) ? var_number(r, addr_port(a)) : STR_EMPTY; /* a field that named the client need not say a port */
 }
 
 str var_get_remote_addr(req *r, str arg)

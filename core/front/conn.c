@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
+#include "flow/realip.h"
 #include "flow/req.h"
 #include "http/h1_parse.h"
 #include "http/proxyproto.h"
@@ -51,6 +52,7 @@ void conn_introduce(conn *c, req *r)
     r->client.ip = str_of(r->client.ip_text, c->ip_n);
     r->client.tls = (c->s.flags & STREAM_TLS) != 0;
     r->client.conn_id = c->id;
+    r->proxy = c->proxy ? mem_ref(c->proxy) : NULL;
     r->client.conn_requests = ++c->requests;
     r->client.stream = &c->s;
     if (r->client.tls) {
@@ -86,6 +88,7 @@ void conn_close(conn *c)
     timer_stop(&c->timer);
     job_cancel(&c->job);
     stream_close(&c->s);
+    mem_unref(c->proxy);
     list_remove(&c->node);
     f->nconns--;
     stats_sub(STAT_CONNS_ACTIVE, 1);
@@ -237,31 +240,51 @@ static bool is_believed(const conn *c)
     const struct conf_ints *sites = &conn_listen(c)->c->sites;
     bool named = false;
     for (int i = 0; i < sites->n; i++) {
-        const site *s = &p->sites[sites->v[i]];
-        for (int k = 0; k < s->ntrust; k++) {
-            named = true;
-            if (cidr_has(&s->trust[k], &c->peer)) {
-                return true;
-            }
+        const trust *t = p->sites[sites->v[i]].trust;
+        named = named || t;
+        if (t && trust_has(t, &c->peer)) {
+            return true;
         }
     }
     return !named;
 }
 
-static void apply_proxy(conn *c, const proxyproto *pp)
+static addr proxy_address(const proxyproto *pp, const uint8_t *bytes, uint16_t port)
 {
-    if (!is_believed(c)) {
-        return;
-    }
+    addr a = {0};
     if (pp->family == 4) {
-        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(pp->src_port)};
-        memcpy(&in.sin_addr, pp->src, 4);
-        addr_from_sockaddr(&c->peer, (const struct sockaddr *)(const void *)&in, sizeof in);
+        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+        memcpy(&in.sin_addr, bytes, 4);
+        addr_from_sockaddr(&a, (const struct sockaddr *)(const void *)&in, sizeof in);
     } else if (pp->family == 6) {
-        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(pp->src_port)};
-        memcpy(&in6.sin6_addr, pp->src, 16);
-        addr_from_sockaddr(&c->peer, (const struct sockaddr *)(const void *)&in6, sizeof in6);
+        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+        memcpy(&in6.sin6_addr, bytes, 16);
+        addr_from_sockaddr(&a, (const struct sockaddr *)(const void *)&in6, sizeof in6);
     }
+    return a;
+}
+
+/* Kept for variables and real IP. In nginx's manners that is all: the peer stays who connected, and realip decides. */
+static int apply_proxy(conn *c, const proxyproto *pp)
+{
+    bool nginx = c->fl->plan->conf->g.manners == CONF_MANNERS_NGINX;
+    if (!nginx && !is_believed(c)) {
+        return 0;
+    }
+    c->proxy = mem_try_new(sizeof(proxy_facts) + pp->tlvs.n);
+    if (!c->proxy) {
+        return ERR_MEM;
+    }
+    proxy_facts *f = (proxy_facts *)(void *)c->proxy->data;
+    char *room = (char *)(f + 1);
+    if (pp->tlvs.n) {
+        memcpy(room, pp->tlvs.p, pp->tlvs.n);
+    }
+    *f = (proxy_facts){proxy_address(pp, pp->src, pp->src_port), proxy_address(pp, pp->dst, pp->dst_port), str_of(room, pp->tlvs.n)};
+    if (!nginx && f->src.len) {
+        c->peer = f->src;
+    }
+    return 0;
 }
 
 static void run_proxy(conn *c)
@@ -270,8 +293,7 @@ static void run_proxy(conn *c)
         proxyproto pp;
         int n = stream_in(&c->s).n ? proxyproto_parse(stream_in(&c->s), &pp) : ERR_AGAIN;
         if (n > 0) {
-            apply_proxy(c, &pp);
-            if (front_address_is_full(c->f, &c->peer, c)) {
+            if (apply_proxy(c, &pp) < 0 || front_address_is_full(c->f, &c->peer, c)) {
                 c->f->refused++;
                 conn_close(c);
                 return;

@@ -68,6 +68,7 @@ struct conn {
     req *r;
     struct h2_conn *h2;    /* with CONN_H2 */
     addr peer;
+    mem *proxy;            /* what its PROXY header said; NULL: it had none */
     char ip[16];           /* its text when IPv4, for the requests' heads and logs */
     uint64_t id;
     uint32_t requests;

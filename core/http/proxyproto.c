@@ -148,6 +148,78 @@ int proxyproto_parse(str in, proxyproto *out)
     return in.p[0] == '\r' ? parse_v2(in, out) : parse_v1(in, out);
 }
 
+/* -- TLVs: one byte of type, two of length, the value */
+
+int proxyproto_tlv(str tlvs, unsigned type, str *out)
+{
+    while (tlvs.n) {
+        if (tlvs.n < 3 || tlvs.n - 3 < big16(tlvs.p + 1)) {
+            return ERR_INVALID;
+        }
+        size_t n = big16(tlvs.p + 1);
+        if ((unsigned char)tlvs.p[0] == type) {
+            *out = str_of(tlvs.p + 3, n);
+            return 0;
+        }
+        tlvs = str_from(tlvs, 3 + n);
+    }
+    return ERR_NOT_FOUND;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c = (char)str_lower_char((unsigned char)c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Type of a name; -1: none. */
+static int tlv_type(str name, bool in_tls)
+{
+    static const struct {
+        const char *name;
+        int type;
+        bool in_tls;
+    } known[] = {{"alpn", 0x01, false},   {"authority", 0x02, false}, {"unique_id", 0x05, false}, {"ssl", 0x20, false},    {"netns", 0x30, false},
+                 {"version", 0x21, true}, {"cn", 0x22, true},         {"cipher", 0x23, true},     {"sig_alg", 0x24, true}, {"key_alg", 0x25, true}};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (known[i].in_tls == in_tls && str_eq(name, str_c(known[i].name))) {
+            return known[i].type;
+        }
+    }
+    if (!str_has_prefix(name, STR("0x")) || name.n < 3 || name.n > 4) {
+        return -1;
+    }
+    int high = name.n == 4 ? hex_digit(name.p[2]) : 0, low = hex_digit(name.p[name.n - 1]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+enum { TLS_TLV = 0x20, TLS_TLV_HEAD = 5 /* client flags, and four bytes of verification */ };
+
+int proxyproto_tlv_named(str tlvs, str name, char room[12], str *out)
+{
+    bool in_tls = str_has_prefix(name, STR("ssl_"));
+    if (in_tls) {
+        str tls;
+        int rc = proxyproto_tlv(tlvs, TLS_TLV, &tls);
+        if (rc < 0 || tls.n < TLS_TLV_HEAD) {
+            return rc < 0 ? rc : ERR_INVALID;
+        }
+        name = str_from(name, 4);
+        if (str_eq(name, STR("verify"))) {
+            fmt f = fmt_of(room, 12);
+            fmt_u64(&f, (uint64_t)big16(tls.p + 1) << 16 | big16(tls.p + 3));
+            *out = fmt_str(&f);
+            return 0;
+        }
+        tlvs = str_from(tls, TLS_TLV_HEAD);
+    }
+    int type = tlv_type(name, in_tls);
+    return type < 0 ? ERR_NOT_FOUND : proxyproto_tlv(tlvs, (unsigned)type, out);
+}
+
 static void put_address(fmt *f, int family, const uint8_t *addr)
 {
     char text[INET6_ADDRSTRLEN];

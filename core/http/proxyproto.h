@@ -13,6 +13,11 @@ typedef struct proxyproto {
 
 /* > 0: bytes of the header; ERR_AGAIN; ERR_INVALID (close the connection). */
 MUST_USE int proxyproto_parse(str in, proxyproto *out);
+/* The first TLV of a type: 0, ERR_NOT_FOUND, ERR_INVALID (a length that leads out of them). */
+MUST_USE int proxyproto_tlv(str tlvs, unsigned type, str *out);
+/* The same by nginx's names: alpn authority unique_id ssl netns, ssl_version ssl_cn ssl_cipher ssl_sig_alg ssl_key_alg out of the one of TLS, 0xNN and
+ * ssl_0xNN by number; ssl_verify as a decimal number in `room`. ERR_NOT_FOUND for any other name. */
+MUST_USE int proxyproto_tlv_named(str tlvs, str name, char room[12], str *out);
 /* Writes a v1 line (≤ 107 bytes) or a v2 header (28/52 bytes); returns the length. */
 size_t proxyproto_write(const proxyproto *pp, int version, char *buf, size_t cap);
 

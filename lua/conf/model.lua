@@ -198,6 +198,11 @@
 ---@field response_headers? conf.model.headerop[]
 ---@field hide_headers? string[] upstream response fields that are not passed
 ---@field rewrite_location? boolean a Location that names the upstream is mapped back
+---@field ssi? boolean server-side includes are carried out
+---@field ssi_types? string[] of these content types, beside text/html; "*": all
+---@field ssi_silent? boolean errors leave nothing in the text
+---@field ssi_last_modified? boolean Last-Modified is kept
+---@field ssi_value_length? integer longest value of a parameter
 ---@field log_subrequest? boolean sub-requests that end here are logged too
 ---@field access_logs? integer[]
 ---@field guard? conf.model.guard[] one, or none

@@ -12,8 +12,10 @@ return {
   require "nginx.directives.gzip",
   require "nginx.directives.upstream",
   require "nginx.directives.proxy",
+  require "nginx.directives.realip",
   require "nginx.directives.limit",
   require "nginx.directives.mirror",
+  require "nginx.directives.ssi",
   require "nginx.directives.auth",
   require "nginx.directives.access",
 }
