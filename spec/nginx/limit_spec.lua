@@ -74,6 +74,7 @@ describe("limit_req", function()
       assert.equal(200, res.status)
       said[i] = res.headers:get("x-limit") or "-"
     end
+    assert.same({ "PASSED", "DELAYED_DRY_RUN", "REJECTED_DRY_RUN" }, said)
     gw:wait_log("delaying request, dry run, excess: 1")
     gw:wait_log("limiting requests, dry run, excess: 2")
   end))

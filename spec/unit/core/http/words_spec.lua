@@ -164,4 +164,25 @@ describe("proxyproto", function()
     end
     assert.are.equal(0, tonumber(C.proxyproto_write(pp, 1, buf, 8)))
   end)
+
+  local function tlv(tlvs, name)
+    local buf = http.exact(tlvs)
+    local room, out = ffi.new("char[12]"), ffi.new("str")
+    local rc = C.proxyproto_tlv_named(ffi.new("str", { ffi.cast("const char *", buf), #tlvs }), http.str(name), room, out)
+    return rc == 0 and http.text(out) or http.err(rc)
+  end
+
+  it("finds TLVs by name and number, those of TLS inside of theirs", function()
+    local tlvs = "\1\0\2h2\2\0\5a.net\32\0\15\1\0\0\1\2\33\0\7TLSv1.3"
+    assert.equal("h2", tlv(tlvs, "alpn"))
+    assert.equal("a.net", tlv(tlvs, "authority"))
+    assert.equal("a.net", tlv(tlvs, "0x02"))
+    assert.equal("TLSv1.3", tlv(tlvs, "ssl_version"))
+    assert.equal("TLSv1.3", tlv(tlvs, "ssl_0x21"))
+    assert.equal("258", tlv(tlvs, "ssl_verify"))
+    assert.equal("error NOT_FOUND", tlv(tlvs, "netns"))
+    assert.equal("error NOT_FOUND", tlv(tlvs, "nonsense"))
+    assert.equal("error INVALID", tlv("\2\255\255", "authority"))
+    assert.equal("error INVALID", tlv("\32\0\1x", "ssl_cn"))
+  end)
 end)
