@@ -155,7 +155,7 @@ static str canonical_name(const req *r)
     for (int i = 0; r->site && i < r->site->c->names.n; i++) {
         str name = r->site->c->names.v[i];
         if (!str_eq(name, STR("*"))) {
-            return name;
+            return name.n > 1 && name.p[0] == '.' ? str_from(name, 1) : name; /* ".x" is x and below */
         }
     }
     return STR_EMPTY;

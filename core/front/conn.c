@@ -36,6 +36,7 @@ h1_limits conn_head_limits(const conn *c)
         .first = (uint32_t)l->first_buffer,
         .line = (uint32_t)l->line_size,
         .buffers = (uint32_t)l->line_buffers,
+        .bare_lf = l->bare_lf,
         .drop_underscore = l->drop_underscore,
         .drop_invalid = l->drop_invalid,
     };

@@ -23,7 +23,8 @@ typedef struct head {
     const char *lo;  /* lowest readable byte */
     const char *end; /* of the input, cut at the head limit */
     const h1_limits *lim;
-    bool bare_lf; /* LF alone ends a line (responses) */
+    bool bare_lf; /* LF alone ends a line */
+    bool response;
 } head;
 
 enum {
@@ -112,7 +113,7 @@ static COLD int check_name(const head *hd, const char *from, size_t *n, bool *dr
     }
     *n = (size_t)(p - from);
     *drop = odd;
-    if ((any & UNDERSCORE) && !hd->bare_lf) {
+    if ((any & UNDERSCORE) && !hd->response) {
         *drop = odd || hd->lim->drop_underscore || token_is_lookalike(str_of(from, *n));
     }
     return 0;
@@ -586,7 +587,7 @@ static COLD int check_lines(const h1_limits *lim, const msg *m)
 
 int h1_parse_request(str in, const h1_limits *lim, h1_scan *scan, msg *m)
 {
-    head hd = {.lim = lim};
+    head hd = {.lim = lim, .bare_lf = lim->bare_lf};
     int n = parse(in, &hd, take_request_line, scan, m);
     if (n > 0) {
         int rc = lim->first && UNLIKELY((uint32_t)n > lim->first) ? check_lines(lim, m) : 0;
@@ -599,7 +600,7 @@ int h1_parse_request(str in, const h1_limits *lim, h1_scan *scan, msg *m)
 int h1_parse_response(str in, const h1_limits *lim, h1_scan *scan, enum method request_method,
                       msg *m)
 {
-    head hd = {.lim = lim, .bare_lf = true};
+    head hd = {.lim = lim, .bare_lf = true, .response = true};
     int n = parse(in, &hd, take_status_line, scan, m);
     if (n > 0) {
         int rc = framing_response(m, request_method);

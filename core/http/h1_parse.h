@@ -16,6 +16,7 @@ typedef struct h1_limits {
     uint16_t fields;    /* number of fields: ERR_HEAD_TOO_LARGE */
     uint32_t first, line; /* a head longer than `first` must fit into that and `buffers` pieces of `line` bytes, no line in two: */
     uint32_t buffers;     /* ERR_URI_TOO_LONG for the first line, else ERR_HEAD_TOO_LARGE. 0: not asked */
+    bool bare_lf;         /* a request's lines may end with LF alone (RFC 9112 §2.2) */
     bool drop_underscore; /* request fields with "_" in the name: dropped when true, else passed */
     bool drop_invalid;    /* request fields with an invalid name: dropped when true, else ERR_BAD_FIELD_NAME */
 } h1_limits;

@@ -78,6 +78,7 @@
 ---@field first_buffer? integer heads longer than this are held to the two limits below; 0: none is (bytes)
 ---@field line_size? integer buffer for one line at least: a longer request line 414, field line 431 (bytes)
 ---@field line_buffers? integer such buffers beside the first: more 431
+---@field bare_lf? boolean lines of a head may end with LF alone
 ---@field drop_underscore? boolean drop fields with an underscore in the name
 ---@field drop_invalid? boolean drop fields with an invalid name instead of 400
 ---@field merge_slashes? boolean route on paths with repeated slashes merged

@@ -56,6 +56,11 @@ describe("a server in nginx syntax", function()
     assert.equal(400, res.status)
   end))
 
+  it("takes lines that end with LF alone", run(function()
+    assert.equal("/exact", (asked(gw, o, "GET / HTTP/1.0\nHost: a.example.com\nX_Y: 1\n\n")))
+    assert.is_nil(o:last().headers:get("X_Y"))
+  end))
+
   it("goes by the host of an absolute target", run(function()
     assert.equal("/exact", (asked(gw, o, get("http://a.example.com/", "other"))))
   end))

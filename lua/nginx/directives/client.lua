@@ -43,7 +43,7 @@ local function listen(server, l)
   l.target_size = math.max(lines.size, first)
   l.head_fields = math.min(math.max(server:get("max_headers"), 1), 4096)
   local strict = server:get("ignore_invalid_headers")
-  l.drop_invalid = strict
+  l.drop_invalid, l.bare_lf = strict, true
   l.drop_underscore = strict and not server:get("underscores_in_headers")
   l.merge_slashes = server:get("merge_slashes")
 end
