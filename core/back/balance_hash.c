@@ -8,6 +8,7 @@
  * logarithm each). Scores depend on the peer's address and the key alone, so all workers agree. */
 #include "back/balance.h"
 
+#include "base/hash.h"
 #include "base/rand.h"
 
 #include <math.h>
@@ -57,6 +58,6 @@ static peer *by_weighted_score(const choice *c, uint64_t key)
 
 peer *balance_hash(const choice *c)
 {
-    uint64_t key = mix(c->args->has_hash ? c->args->hash : rand_u64());
+    uint64_t key = mix(c->args->key.p ? hash_keyed(c->args->key, 0, 0) : rand_u64());
     return c->tier->even ? by_score(c, key) : by_weighted_score(c, key);
 }

@@ -5,31 +5,19 @@
 /* Compares in_flight / weight without dividing. */
 static int64_t load_diff(const peer *a, const peer *b)
 {
-    return (int64_t)a->in_flight * b->weight - (int64_t)b->in_flight * a->weight;
+    return (int64_t)peer_in_flight(a) * b->weight - (int64_t)peer_in_flight(b) * a->weight;
 }
 
 static peer *turn_among_equals(const choice *c, const peer *least)
 {
-    peer *best = NULL;
-    int total = 0;
+    struct turns t = {.c = c};
     for (uint32_t i = 0; i < c->tier->n; i++) {
         peer *p = c->tier->v[i];
-        if (load_diff(p, least) != 0 || !balance_allows(c, p)) {
-            continue;
-        }
-        p->current += p->effective;
-        total += p->effective;
-        if (p->effective < p->weight) {
-            p->effective++;
-        }
-        if (!best || p->current > best->current) {
-            best = p;
+        if (load_diff(p, least) == 0 && balance_allows(c, p)) {
+            balance_turn(&t, p);
         }
     }
-    if (best) {
-        best->current -= total;
-    }
-    return best;
+    return balance_turned(&t);
 }
 
 peer *balance_least(const choice *c)

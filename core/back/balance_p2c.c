@@ -50,5 +50,5 @@ peer *balance_p2c(const choice *c)
     if (!b) {
         return a;
     }
-    return (int64_t)b->in_flight * a->weight < (int64_t)a->in_flight * b->weight ? b : a;
+    return (int64_t)peer_in_flight(b) * a->weight < (int64_t)peer_in_flight(a) * b->weight ? b : a;
 }

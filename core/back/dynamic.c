@@ -67,22 +67,22 @@ static int check_address(const struct dynamic_args *a, bool *is_name, bool *has_
 
 static void add_origins_of(group *g, const group *twin)
 {
-    struct conf_peers peers = {0};
+    struct conf_peers all = {0};
     LIST_EACH(it, &twin->origins)
     {
-        peers.n++;
+        all.n++;
     }
-    peers.v = calloc((size_t)peers.n + 1, sizeof *peers.v);
-    REQUIRE(peers.v != NULL);
+    all.v = calloc((size_t)all.n + 1, sizeof *all.v);
+    REQUIRE(all.v != NULL);
     int n = 0;
     LIST_EACH(it, &twin->origins)
     {
         const origin *o = list_item(it, origin, node);
-        peers.v[n] = o->own;
-        peers.v[n++].address = str_c(o->text);
+        all.v[n] = o->own;
+        all.v[n++].address = str_c(o->text);
     }
-    group_set_origins(g, &peers);
-    free(peers.v);
+    group_set_origins(g, &all);
+    free(all.v);
 }
 
 static group *make(group_set *s, const struct dynamic_args *a, group *twin, str key)
@@ -106,8 +106,8 @@ static group *make(group_set *s, const struct dynamic_args *a, group *twin, str 
     } else {
         struct conf_peer one = {
             .address = a->address, .weight = 1, .fails = -1, .window = -1, .port = a->port};
-        struct conf_peers peers = {.v = &one, .n = 1};
-        group_set_origins(g, &peers);
+        struct conf_peers only = {.v = &one, .n = 1};
+        group_set_origins(g, &only);
     }
     return g;
 }

@@ -5,13 +5,16 @@
 
 #include "back/balance.h"
 #include "back/group_impl.h"
+#include "back/health.h"
 #include "back/origin.h"
 #include "back/peer.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "shm/seg.h"
 #include "tls/ctx.h"
 #include "tls/stream_tls.h"
+#include "shm/peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +150,7 @@ static void tier_add(struct tier *t, peer *p)
     }
     t->even = t->n == 0 || (t->even && t->v[0]->weight == p->weight);
     t->weight += p->weight;
+    p->index = t->n;
     t->v[t->n++] = p;
 }
 
@@ -154,6 +158,8 @@ void group_rebuild(group *g)
 {
     g->npeers = g->nbackup = 0;
     for (int i = 0; i < 2; i++) {
+        balance_ring_free(g->tiers[i].ring);
+        g->tiers[i].ring = NULL;
         g->tiers[i].n = 0;
         g->tiers[i].weight = 0;
     }
@@ -162,7 +168,7 @@ void group_rebuild(group *g)
         peer *p = list_item(it, peer, node);
         g->npeers++;
         g->nbackup += p->backup;
-        if (!p->down) {
+        if (!p->down || g->own.passive == CONF_PASSIVE_NGINX) { /* there a key's peer must not move */
             tier_add(&g->tiers[p->backup], p);
         }
     }
@@ -268,8 +274,11 @@ static void group_free(group *g)
     tls_client_unref(g->tls);
     nameserver_unref(g->names);
     list_remove(&g->node);
-    free(g->tiers[0].v);
-    free(g->tiers[1].v);
+    for (int i = 0; i < 2; i++) {
+        free(g->tiers[i].v);
+        balance_ring_free(g->tiers[i].ring);
+    }
+    seg_close(g->seg);
     free((void *)(uintptr_t)g->name.p);
     free(g);
     if (s->closing && list_is_empty(&s->groups)) {
@@ -332,20 +341,51 @@ void group_copy_conf(group *g, const struct conf_upstream *c)
     g->own.tls_ca_pem = g->own.tls_cert_pem = g->own.tls_key_pem = STR_EMPTY;
 }
 
-static void group_update(group *g, const struct conf_upstream *c, tls_client *made,
-                         nameserver *names)
+/* What applying needs and may fail: made before anything is changed. */
+struct prepared {
+    tls_client *tls;
+    nameserver *names;
+    seg *table;
+};
+
+/* The table of the workers' common state, when the configuration names one. */
+static void group_share(group *g, seg *table)
+{
+    if (table == g->seg) {
+        seg_close(table);
+        return;
+    }
+    LIST_EACH(it, &g->peers)
+    {
+        peer_part(list_item(it, peer, node));
+    }
+    seg_close(g->seg);
+    g->seg = table;
+    g->shared = NULL;
+    if (table && peers_attach(table, &g->shared) < 0) {
+        g->shared = NULL;
+    }
+    LIST_EACH(it, &g->peers)
+    {
+        peer_join(list_item(it, peer, node));
+    }
+}
+
+static void group_update(group *g, const struct conf_upstream *c, struct prepared *made)
 {
     group_forget_dynamic(g); /* they are made anew, with the new settings */
-    update_tls(g, c, made);
+    update_tls(g, c, made->tls);
     g->tls_hash = tls_hash(c);
-    bool moved = g->names != names;
-    if (moved) {
+    if (g->names != made->names) {
         group_stop_lookups(g);
     }
     nameserver_unref(g->names);
-    g->names = names;
+    g->names = made->names;
     group_copy_conf(g, c);
+    group_share(g, made->table);
+    g->joint_turns = g->shared && c->passive == CONF_PASSIVE_NGINX;
     group_set_origins(g, &c->peers);
+    health_apply(g);
 }
 
 /* A context for an upstream whose TLS settings are new; NULL in *out when the group's own will do.
@@ -369,12 +409,6 @@ static int prepare_tls(group_set *s, const struct conf_upstream *c, tls_client *
     return *out ? 0 : ERR_CONF;
 }
 
-/* What applying needs and may fail: made before anything is changed. */
-struct prepared {
-    tls_client *tls;
-    nameserver *names;
-};
-
 static int prepare(group_set *s, const conf *c, int i, struct prepared *p, char *err, size_t cap)
 {
     const struct conf_upstream *u = &c->g.upstreams.v[i];
@@ -386,6 +420,12 @@ static int prepare(group_set *s, const conf *c, int i, struct prepared *p, char 
                      STR_ARG(u->name), STR_ARG(r->servers));
             return ERR_CONF;
         }
+    }
+    if (u->zone >= 0) {
+        char name[SEG_NAME_MAX + 8];
+        int n = snprintf(name, sizeof name, "peers:%.*s", STR_ARG(c->g.zones.v[u->zone].name));
+        seg *table = seg_find(str_of(name, (size_t)n < sizeof name ? (size_t)n : 0));
+        p->table = table ? seg_ref(table) : NULL; /* absent: outside a gateway (specs, -t) */
     }
     return prepare_tls(s, u, &p->tls, err, cap);
 }
@@ -403,11 +443,12 @@ int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t 
         if (rc < 0) {
             tls_client_unref(made[i].tls);
             nameserver_unref(made[i].names);
+            seg_close(made[i].table);
             continue;
         }
         group *g = group_find(s, u->v[i].name);
         g = g ? g : group_new(s, u->v[i].name);
-        group_update(g, &u->v[i], made[i].tls, made[i].names);
+        group_update(g, &u->v[i], &made[i]);
         out[i] = group_ref(g);
     }
     free(made);
@@ -435,6 +476,31 @@ static peer *choose(const choice *c)
         return balance_p2c(c);
     case CONF_BALANCE_HASH:
         return balance_hash(c);
+    case CONF_BALANCE_TIME:
+        return balance_time(c);
+    case CONF_BALANCE_RANDOM:
+        return balance_random(c);
+    case CONF_BALANCE_IP_HASH:
+        return balance_ip_hash(c);
+    case CONF_BALANCE_HASH_MOD:
+        return balance_hash_mod(c);
+    case CONF_BALANCE_HASH_RING:
+        return balance_hash_ring(c);
+    }
+    return NULL;
+}
+
+static peer *choose_in(group *g, const struct pick_args *a)
+{
+    for (int i = 0; i < 2; i++) {
+        choice c = {g, &g->tiers[i], a};
+        peer *p;
+        while (c.tier->n && (p = choose(&c)) != NULL) {
+            p = peer_take(p, a->now_ms);
+            if (LIKELY(p != NULL)) {
+                return p;
+            } /* another worker took its last place: it is not eligible any more */
+        }
     }
     return NULL;
 }
@@ -444,14 +510,20 @@ peer *group_pick(group *g, const struct pick_args *a)
     if (UNLIKELY(g->awaits)) {
         return NULL;
     }
-    for (int i = 0; i < 2; i++) {
-        choice c = {g, &g->tiers[i], a};
-        peer *p = c.tier->n ? choose(&c) : NULL;
-        if (p) {
-            return peer_take(p, a->now_ms);
+    if (LIKELY(!g->joint_turns)) {
+        peer *p = choose_in(g, a);
+        if (LIKELY(p != NULL) || !g->watches) {
+            return p;
         }
+        g->lenient = true;
+        p = choose_in(g, a);
+        g->lenient = false;
+        return p;
     }
-    return NULL;
+    peers_lock(g->shared);
+    peer *p = choose_in(g, a);
+    peers_unlock(g->shared);
+    return p;
 }
 
 peer *group_pick_named(group *g, str text, int64_t now_ms)
@@ -467,7 +539,7 @@ peer *group_pick_named(group *g, str text, int64_t now_ms)
         if (peer_is_eligible(p, now_ms)) {
             return peer_take(p, now_ms);
         }
-        bool full = p->max_conns && p->in_flight >= (uint32_t)p->max_conns;
+        bool full = p->max_conns && peer_in_flight(p) >= (uint32_t)p->max_conns;
         second = !second && !full ? p : second;
     }
     return second ? peer_take(second, now_ms) : NULL;

@@ -20,6 +20,9 @@ typedef struct loop loop;
 typedef struct nameserver nameserver;
 typedef struct resolver resolver;
 typedef struct tls_client tls_client;
+typedef struct peer_state peer_state; /* shm/peers.h */
+typedef struct peers peers;
+typedef struct seg seg;
 
 struct peer {
     list node;               /* in its group */
@@ -32,17 +35,18 @@ struct peer {
     uint32_t text_n;
     idle_pool idle;
     uint32_t refs;           /* the group's list, requests that tried it */
-    int weight, effective, current; /* smooth weighted round robin */
+    peer_state *st;          /* shared with the other workers, or own */
+    uint32_t *held;          /* this worker's part of st->in_flight */
+    peer_state *own;         /* owned */
+    uint32_t own_held;
+    uint32_t index;          /* in its tier */
+    int weight, effective, current; /* smooth weighted round robin, each worker for itself */
     int max_conns, max_fails;
     int64_t window_ms;
-    bool backup, down, gone; /* gone: no longer configured; kept while attempts are in flight */
-    uint32_t in_flight;
-    uint32_t fails;          /* in the current window */
-    int64_t window_at_ms;    /* start of the current window; 0: no failure in sight */
-    int64_t failed_at_ms;    /* last failure; 0: none */
-    int64_t ejected_at_ms;   /* out of rotation since; 0: in */
-    int64_t trial_at_ms;     /* after the window: when the one trial was let through; 0: none running */
-    uint64_t attempts, failures;
+    bool backup;
+    bool down, drained;      /* takes nothing new; drained: told to at run time */
+    bool gone;               /* no longer configured; kept while attempts are in flight */
+    uint64_t attempts, failures; /* of this worker */
     void *tls_session;       /* last TLS session, for resumption (stream_tls_client's slot) */
 };
 
@@ -61,7 +65,13 @@ struct group {
         uint32_t n, cap;
         int weight;          /* sum */
         bool even;           /* all weights are the same */
+        struct ring *ring;   /* points of hash_ring; made when first needed, dropped when peers change */
     } tiers[2];
+    peers *shared;           /* where the workers' common state is; NULL: each for itself */
+    seg *seg;
+    bool watches;            /* outcomes matter beyond failures (health.h) */
+    bool lenient;            /* during a pick: nobody else is left, so health is not asked */
+    bool joint_turns;        /* round robin counts in shared->, under its lock */
     tls_client *tls;         /* NULL: plain */
     uint64_t requests, retries;
     int64_t budget;          /* retries allowed now, in hundredths */
@@ -78,8 +88,8 @@ struct group {
 };
 
 struct pick_args {
-    uint64_t hash;            /* for balance hash; of the evaluated key */
-    bool has_hash;
+    str key;                  /* for balance by hash; .p NULL: none */
+    const addr *client;       /* for ip_hash; NULL: unknown */
     peer *const *tried;       /* peers this request has tried already */
     int ntried;
     int64_t now_ms;
@@ -105,8 +115,19 @@ void group_unref(group *g);
 MUST_USE peer *group_pick(group *g, const struct pick_args *a);
 /* A named peer ("127.0.0.1:3000", or as configured) for the balance hook; same counting. Taken even when ejected. */
 MUST_USE peer *group_pick_named(group *g, str text, int64_t now_ms);
-/* The attempt is over. failed: counts against passive health. The reference stays. */
-void peer_done(peer *p, bool failed, int64_t now_ms);
+/* How an attempt went. Times in microseconds since its start; 0: did not come to that. */
+struct peer_outcome {
+    bool failed;              /* counts against the peer's health */
+    int status;               /* of the response; 0: none came */
+    int64_t header_us, total_us;
+    bool header_told;         /* peer_heard was called */
+};
+/* The attempt is over. The reference stays. */
+void peer_done(peer *p, const struct peer_outcome *o, int64_t now_ms);
+/* The head of the response came: for methods that count who still waits. */
+void peer_heard(peer *p, int64_t header_us);
+/* Requests in flight, of all workers where they share the state. */
+uint32_t peer_in_flight(const peer *p);
 peer *peer_ref(peer *p);
 void peer_unref(peer *p);
 /* No peer could be picked because a name is being looked up for the first time: the job is woken when an answer came, whatever it is. False: nothing to wait for. Asking again is

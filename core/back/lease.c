@@ -4,6 +4,7 @@
 #include "back/lease.h"
 
 #include "back/group.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "net/connect.h"
@@ -24,8 +25,10 @@ static uint64_t tag_of(const lease *le)
 static bool conn_is_fit(const lease *le, const idle_conn *c)
 {
     const peer *p = le->p;
-    return c->tag == tag_of(le) && (p->g->conf->keepalive_requests == 0 ||
-                                          (int64_t)c->requests < p->g->conf->keepalive_requests);
+    const struct conf_upstream *u = p->g->conf;
+    return c->tag == tag_of(le) &&
+           (u->keepalive_requests == 0 || (int64_t)c->requests < u->keepalive_requests) &&
+           (u->keepalive_time == 0 || clock_ms() - c->born_ms <= u->keepalive_time);
 }
 
 static idle_conn *take_pooled(const lease *le)

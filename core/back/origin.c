@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "shm/peers.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,10 @@ static void apply_to(const origin *o, peer *p)
         p->weight = p->effective = weight;
         p->current = 0;
     }
+    if (weight != p->st->weight) {
+        p->st->weight = p->st->effective = weight;
+        p->st->current = 0;
+    }
     p->max_conns = within(o->own.max_conns, 0, INT32_MAX);
     p->max_fails = within(o->own.fails >= 0 ? o->own.fails : u->passive_fails, 0, INT32_MAX);
     p->window_ms = o->own.window >= 0 ? o->own.window : u->passive_window;
@@ -34,7 +39,7 @@ static void apply_to(const origin *o, peer *p)
     p->idle.max = (uint32_t)within(u->keepalive_idle, 0, INT32_MAX);
     p->idle.timeout_ms = u->keepalive_timeout;
     if (!p->max_fails) {
-        p->ejected_at_ms = p->trial_at_ms = 0;
+        passive_reset(p);
     }
 }
 
@@ -188,6 +193,8 @@ origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port)
     o->retry_ms = LOOKUP_MIN_MS;
     o->text = strndup(c->address.p, c->address.n);
     REQUIRE(o->text != NULL);
+    o->label = c->label.n ? strndup(c->label.p, c->label.n) : NULL;
+    o->own.address = o->own.label = o->own.service = STR_EMPTY; /* they point into the configuration */
     job_init(&o->job, on_lookup);
     timer_init(&o->timer, on_ttl);
     list_push_back(&g->origins, &o->node);
@@ -203,6 +210,7 @@ origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port)
 void origin_update(origin *o, const struct conf_peer *c)
 {
     o->own = *c;
+    o->own.address = o->own.label = o->own.service = STR_EMPTY;
     LIST_EACH(it, &o->g->peers)
     {
         peer *p = list_item(it, peer, node);
@@ -243,6 +251,7 @@ void origin_free(origin *o)
         }
     }
     list_remove(&o->node);
+    free(o->label);
     free(o->text);
     free(o);
 }

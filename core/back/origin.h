@@ -15,6 +15,7 @@ struct origin {
     list node; /* in its group */
     group *g;
     char *text; /* as configured: "app.internal:3000"; owned */
+    char *label; /* its name in the configuration, when that is another; owned */
     str host;   /* the name in `text`; empty when it is an address */
     uint16_t port;
     struct conf_peer own; /* numbers and switches of the configuration */

@@ -1,19 +1,67 @@
 /* peer.c — see peer.h. */
 #include "back/peer.h"
 
+#include "back/health.h"
 #include "back/origin.h"
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "shm/peers.h"
 #include "tls/stream_tls.h"
 
 #include <stdlib.h>
+
+/* The same in every worker: group, address, and which one of several with that address. */
+static uint64_t key_of(const peer *p)
+{
+    uint64_t nth = 0;
+    LIST_EACH(it, &p->g->peers)
+    {
+        const peer *other = list_item(it, peer, node);
+        if (other == p) {
+            break;
+        }
+        nth += addr_eq(&other->at, &p->at);
+    }
+    return hash_keyed(p->g->name, p->id_hash, nth);
+}
+
+void peer_part(peer *p)
+{
+    if (p->st == p->own) {
+        return;
+    }
+    *p->own = *p->st;
+    p->own->in_flight = p->own_held = *p->held;
+    peers_leave(p->g->shared, p->st);
+    p->st = p->own;
+    p->held = &p->own_held;
+}
+
+void peer_join(peer *p)
+{
+    group *g = p->g;
+    uint32_t *held;
+    peer_state *st = g->shared ? peers_join(g->shared, key_of(p), &held) : NULL;
+    if (st) {
+        *held += p->own_held;
+        __atomic_add_fetch(&st->in_flight, p->own_held, __ATOMIC_RELAXED);
+        p->own_held = 0;
+    } else if (g->shared) {
+        log_warn("upstream %.*s: no room in shared memory for %s: each worker counts for itself",
+                 STR_ARG(g->name), p->text);
+    }
+    p->st = st ? st : p->own;
+    p->held = st ? held : &p->own_held;
+}
 
 peer *peer_new(origin *o, const addr *at)
 {
     group *g = o->g;
     peer *p = calloc(1, sizeof *p);
     REQUIRE(p != NULL);
+    p->own = calloc(1, sizeof *p->own);
+    REQUIRE(p->own != NULL);
     p->g = g;
     p->origin = o;
     p->refs = 1;
@@ -25,14 +73,18 @@ peer *peer_new(origin *o, const addr *at)
     }
     p->text_n = (uint32_t)addr_print(&p->at, p->text, sizeof p->text);
     p->id_hash = hash_keyed(str_of(p->text, p->text_n), 0, 0);
+    p->st = p->own;
+    p->held = &p->own_held;
     idle_pool_init(&p->idle, (uint32_t)g->own.keepalive_idle, g->own.keepalive_timeout);
     list_push_back(&g->peers, &p->node);
+    peer_join(p);
     return p;
 }
 
 void peer_retire(peer *p)
 {
     p->gone = true;
+    peer_part(p);
     p->origin = NULL;
     list_remove(&p->node);
     idle_pool_fini(&p->idle);
@@ -55,97 +107,84 @@ void peer_unref(peer *p)
         stream_tls_session_free(p->tls_session);
     }
     free(p->unix_path);
+    free(p->own);
     free(p);
+}
+
+void peer_lock(const peer *p)
+{
+    if (p->st != p->own) {
+        peers_lock(p->g->shared);
+    }
+}
+
+void peer_unlock(const peer *p)
+{
+    if (p->st != p->own) {
+        peers_unlock(p->g->shared);
+    }
+}
+
+void peer_flag(peer *p, uint32_t set, uint32_t clear)
+{
+    if (clear) {
+        __atomic_and_fetch(&p->st->flags, ~clear, __ATOMIC_RELAXED);
+    }
+    if (set) {
+        __atomic_or_fetch(&p->st->flags, set, __ATOMIC_RELAXED);
+    }
+}
+
+uint32_t peer_in_flight(const peer *p)
+{
+    return __atomic_load_n(&p->st->in_flight, __ATOMIC_RELAXED);
 }
 
 bool peer_is_eligible(const peer *p, int64_t now_ms)
 {
-    if (p->gone || p->down || (p->max_conns && p->in_flight >= (uint32_t)p->max_conns)) {
+    if (p->gone || p->down || (p->max_conns && peer_in_flight(p) >= (uint32_t)p->max_conns)) {
         return false;
     }
-    if (LIKELY(!p->ejected_at_ms)) {
+    uint32_t flags = __atomic_load_n(&p->st->flags, __ATOMIC_RELAXED);
+    if (LIKELY(!flags)) {
         return true;
     }
-    bool waiting = now_ms - p->ejected_at_ms < p->window_ms;
-    bool on_trial = p->trial_at_ms && now_ms - p->trial_at_ms < p->window_ms;
-    return !waiting && !on_trial;
+    return (!(flags & PEER_FAILED) || passive_allows(p, now_ms)) && health_allows(p, flags, now_ms);
 }
 
 peer *peer_take(peer *p, int64_t now_ms)
 {
-    if (UNLIKELY(p->ejected_at_ms)) {
-        p->trial_at_ms = now_ms;
+    uint32_t now = __atomic_add_fetch(&p->st->in_flight, 1, __ATOMIC_RELAXED);
+    if (UNLIKELY(p->max_conns && now > (uint32_t)p->max_conns)) {
+        __atomic_sub_fetch(&p->st->in_flight, 1, __ATOMIC_RELAXED);
+        return NULL;
     }
-    p->in_flight++;
+    ++*p->held;
+    if (UNLIKELY(p->st->flags & PEER_FAILED)) {
+        passive_taken(p, now_ms);
+    }
+    if (UNLIKELY(p->g->own.balance == CONF_BALANCE_TIME)) {
+        time_taken(p, now_ms);
+    }
     p->attempts++;
     return peer_ref(p);
 }
 
-/* Would taking this peer out leave enough? Backups stand in for all primaries. */
-static bool may_eject(const peer *p)
+void peer_done(peer *p, const struct peer_outcome *o, int64_t now_ms)
 {
-    const group *g = p->g;
-    const struct tier *t = &g->tiers[p->backup];
-    if (g->tiers[0].n + g->tiers[1].n <= 1) {
-        return false;
+    REQUIRE(*p->held > 0);
+    --*p->held;
+    __atomic_sub_fetch(&p->st->in_flight, 1, __ATOMIC_RELAXED);
+    if (UNLIKELY(p->gone)) {
+        return; /* its group may be gone too */
     }
-    if (!p->backup && g->tiers[1].n) {
-        return true;
+    if (UNLIKELY(p->g->watches)) {
+        health_seen(p, o, now_ms);
     }
-    int64_t out = 1;
-    for (uint32_t i = 0; i < t->n; i++) {
-        out += t->v[i] != p && t->v[i]->ejected_at_ms;
-    }
-    return out * 100 <= g->own.panic_percent * (int64_t)t->n;
-}
-
-static void on_failure(peer *p, int64_t now_ms)
-{
-    p->failures++;
-    p->failed_at_ms = now_ms;
-    if (!p->max_fails) {
-        return;
-    }
-    p->effective -= p->weight / p->max_fails;
-    p->effective = p->effective > 0 ? p->effective : 0;
-    if (p->ejected_at_ms) {
-        if (p->trial_at_ms) { /* the trial failed: another window out */
-            p->ejected_at_ms = now_ms;
-            p->trial_at_ms = 0;
-        }
-        return;
-    }
-    if (!p->window_at_ms || now_ms - p->window_at_ms > p->window_ms) {
-        p->window_at_ms = now_ms;
-        p->fails = 0;
-    }
-    p->fails++;
-    if (p->fails >= (uint32_t)p->max_fails && may_eject(p)) {
-        p->ejected_at_ms = now_ms;
-        p->trial_at_ms = 0;
-        log_warn("upstream %.*s: peer %s out of rotation for %lld ms after %u failures",
-                 STR_ARG(p->g->name), p->text, (long long)p->window_ms, p->fails);
-    }
-}
-
-static void on_success(peer *p)
-{
-    if (p->ejected_at_ms && p->trial_at_ms) {
-        p->ejected_at_ms = 0;
-        p->trial_at_ms = 0;
-        p->window_at_ms = 0;
-        p->fails = 0;
-        log_notice("upstream %.*s: peer %s back in rotation", STR_ARG(p->g->name), p->text);
-    }
-}
-
-void peer_done(peer *p, bool failed, int64_t now_ms)
-{
-    REQUIRE(p->in_flight > 0);
-    p->in_flight--;
-    if (UNLIKELY(failed)) {
-        on_failure(p, now_ms);
-    } else if (UNLIKELY(p->ejected_at_ms)) {
-        on_success(p);
+    if (UNLIKELY(o->failed)) {
+        p->failures++;
+        passive_failed(p, now_ms);
+    } else if (UNLIKELY(p->st->flags & PEER_FAILED)) {
+        passive_succeeded(p, now_ms);
     }
 }

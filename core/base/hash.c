@@ -106,16 +106,13 @@ uint64_t hash_bytes(str s)
 }
 
 /* Reflected CRC-32C polynomial (RFC 3720 §12.1). */
-static const uint32_t crc32c_poly = 0x82f63b78u;
-
-static const uint32_t *crc32c_table(void)
+static const uint32_t *crc_table(uint32_t *table, uint32_t poly)
 {
-    static uint32_t table[256];
     if (table[1] == 0) {
         for (uint32_t i = 0; i < 256; i++) {
             uint32_t c = i;
             for (int bit = 0; bit < 8; bit++) {
-                c = c & 1 ? c >> 1 ^ crc32c_poly : c >> 1;
+                c = c & 1 ? c >> 1 ^ poly : c >> 1;
             }
             table[i] = c;
         }
@@ -123,12 +120,23 @@ static const uint32_t *crc32c_table(void)
     return table;
 }
 
-uint32_t hash_crc32c(uint32_t crc, str s)
+static uint32_t crc_update(const uint32_t *table, uint32_t crc, str s)
 {
-    const uint32_t *table = crc32c_table();
     crc = ~crc;
     for (size_t i = 0; i < s.n; i++) {
         crc = crc >> 8 ^ table[(crc ^ (unsigned char)s.p[i]) & 0xff];
     }
     return ~crc;
+}
+
+uint32_t hash_crc32c(uint32_t crc, str s)
+{
+    static uint32_t table[256];
+    return crc_update(crc_table(table, 0x82f63b78u), crc, s);
+}
+
+uint32_t hash_crc32(uint32_t crc, str s)
+{
+    static uint32_t table[256];
+    return crc_update(crc_table(table, 0xedb88320u), crc, s);
 }

@@ -10,5 +10,7 @@ void hash_seed(uint64_t k0, uint64_t k1);
 /* Same with an explicit key: stable, for shared memory and for hashes users see. */
 uint64_t hash_keyed(str s, uint64_t k0, uint64_t k1);
 uint32_t hash_crc32c(uint32_t crc, str s);
+/* The CRC of zlib, for hashes that must agree with other programs'. */
+uint32_t hash_crc32(uint32_t crc, str s);
 
 #endif

@@ -31,6 +31,12 @@ void attempt_new(req *r, peer *p)
     r->attempts[r->nattempts++] = (attempt){.peer = p, .open = true, .start_us = clock_us()};
 }
 
+void attempt_heard(attempt *a)
+{
+    a->head_us = clock_us();
+    peer_heard(a->peer, a->head_us - a->start_us);
+}
+
 void attempt_end(req *r, int err, bool failed)
 {
     if (!r->nattempts || !attempt_now(r)->open) {
@@ -45,7 +51,13 @@ void attempt_end(req *r, int err, bool failed)
     stats_add(STAT_UPSTREAM_FAILURES, failed);
     stats_add(STAT_UPSTREAM_BYTES_IN, a->bytes_in);
     stats_add(STAT_UPSTREAM_BYTES_OUT, a->bytes_out);
-    peer_done(a->peer, failed, clock_ms());
+    struct peer_outcome o = {
+        .failed = failed,
+        .status = a->status,
+        .header_us = a->head_us ? a->head_us - a->start_us : 0,
+        .total_us = a->end_us - a->start_us,
+    };
+    peer_done(a->peer, &o, clock_ms());
 }
 
 enum retry_verdict attempt_judge(req *r, int err, int status)

@@ -10,6 +10,8 @@
 attempt *attempt_now(req *r);
 /* Takes the pick's reference of `p`. */
 void attempt_new(req *r, struct peer *p);
+/* The head of the response is here. */
+void attempt_heard(attempt *a);
 /* Its accounting; later calls for the same attempt do nothing. failed: counts against the peer. */
 void attempt_end(req *r, int err, bool failed);
 /* May it be repeated, after `err`, or a response with `status`? */

@@ -142,7 +142,7 @@ static void end_attempts(req *r)
     for (int i = 0; i < r->nattempts; i++) {
         if (r->attempts[i].open) {
             r->attempts[i].open = false;
-            peer_done(r->attempts[i].peer, false, clock_ms());
+            peer_done(r->attempts[i].peer, &(struct peer_outcome){0}, clock_ms());
         }
         peer_unref(r->attempts[i].peer);
     }

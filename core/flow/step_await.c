@@ -37,7 +37,7 @@ static int accept_head(req *r)
     fetch *f = &r->fetch;
     attempt *a = attempt_now(r);
     a->status = f->res.status;
-    a->head_us = clock_us();
+    attempt_heard(a);
     stats_duration(STAT_HIST_UPSTREAM_TIME, a->head_us - a->start_us);
     if (f->tunnel && !(forward_upgrades(r) && headers_lists(&f->res.h, TOKEN_UPGRADE, STR("websocket")))) {
         return attempt_failed(r, ERR_UPSTREAM_PROTOCOL);

@@ -2,7 +2,6 @@
 #include "back/group.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/hash.h"
 #include "flow/attempt.h"
 #include "flow/body.h"
 #include "flow/hook.h"
@@ -12,11 +11,10 @@
 
 static peer *pick_among(req *r, peer *const *tried, int ntried)
 {
-    struct pick_args a = {.tried = tried, .ntried = ntried, .now_ms = clock_ms()};
+    struct pick_args a = {.tried = tried, .ntried = ntried, .now_ms = clock_ms(), .client = &r->client.addr};
     tmpl *key = LIKELY(r->group == r->route->group) ? r->route->hash_key : plan_hash_key(r->plan, r->group);
     if (key) {
-        a.has_hash = true;
-        a.hash = hash_keyed(tmpl_eval(key, r), 0, 0);
+        a.key = tmpl_eval(key, r);
     }
     return group_pick(r->group, &a);
 }

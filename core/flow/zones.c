@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "shm/limit.h"
+#include "shm/peers.h"
 #include "shm/seg.h"
 
 #include <stdio.h>
@@ -12,8 +13,8 @@ static uint32_t this_worker;
 
 static str zone_name(const struct conf_zone *c, char *room, size_t cap)
 {
-    int n = snprintf(room, cap, "%s:%.*s", c->kind == CONF_ZONE_RATE ? "rate" : "conn",
-                     STR_ARG(c->name));
+    static const char *const kinds[] = {"rate", "conn", "peers"};
+    int n = snprintf(room, cap, "%s:%.*s", kinds[c->kind], STR_ARG(c->name));
     return str_of(room, n > 0 && (size_t)n < cap ? (size_t)n : 0);
 }
 
@@ -22,11 +23,14 @@ static int make_one(const struct conf_zone *c, uint32_t workers, seg **s)
     char room[SEG_NAME_MAX + 1];
     limit *rates;
     limit_conn *conns;
+    peers *table;
     int rc = seg_open(zone_name(c, room, sizeof room), (size_t)c->size, s);
     if (rc < 0) {
         return rc;
     }
-    return c->kind == CONF_ZONE_RATE ? limit_open(*s, &rates) : limit_conn_open(*s, workers, &conns);
+    return c->kind == CONF_ZONE_RATE   ? limit_open(*s, &rates)
+           : c->kind == CONF_ZONE_CONN ? limit_conn_open(*s, workers, &conns)
+                                       : peers_open(*s, workers, &table);
 }
 
 int zones_make(const conf *c, uint32_t workers, void (*fn)(void *arg, seg *s), void *arg, char *err,
@@ -54,8 +58,11 @@ static void forget_in(void *arg, seg *s)
 {
     const uint32_t *worker = arg;
     limit_conn *l;
+    peers *t;
     if (seg_kind_of(s) == SEG_LIMIT_CONN && limit_conn_attach(s, &l) == 0) {
         limit_conn_forget_worker(l, *worker);
+    } else if (seg_kind_of(s) == SEG_PEERS && peers_attach(s, &t) == 0) {
+        peers_forget_worker(t, *worker);
     }
 }
 
@@ -67,6 +74,7 @@ void zones_forget_worker(uint32_t worker)
 void zones_enter_worker(uint32_t worker)
 {
     this_worker = worker;
+    peers_enter_worker(worker);
 }
 
 uint32_t zones_worker(void)

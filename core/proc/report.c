@@ -59,7 +59,7 @@ static void report_group(group *g, void *arg)
     {
         const peer *p = list_item(it, peer, node);
         fprintf(r->f, "peer\t%.*s\t%s\t%s\t%d\t%s\t%u\t%u\t%llu\t%llu\n", STR_ARG(g->name), p->text,
-                p->backup ? "backup" : "primary", p->weight, report_peer_state(p), p->in_flight,
+                p->backup ? "backup" : "primary", p->weight, report_peer_state(p), *p->held,
                 p->idle.n, (unsigned long long)p->attempts, (unsigned long long)p->failures);
     }
     if (g->unresolved) {

@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 64 * 1024 * 1024 };
+enum { FILE_MAX = 64 * 1024 * 1024, HOST_ADDRS_MAX = 16 };
 
 static int failed(int errnum, pool *p, str *out)
 {
@@ -85,9 +87,31 @@ static int disk_glob(void *arg, str pattern, pool *p, str *out)
     return 0;
 }
 
+/* Addresses as the system finds them, each once, separated by spaces. */
+static int disk_host(str name, pool *p, str *out)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *all = NULL;
+    char text[HOST_ADDRS_MAX * INET6_ADDRSTRLEN];
+    size_t n = 0;
+    int rc = getaddrinfo(pool_cstr(p, name), NULL, &hints, &all);
+    for (const struct addrinfo *a = all; a && n < sizeof text - INET6_ADDRSTRLEN - 1; a = a->ai_next) {
+        rc = getnameinfo(a->ai_addr, a->ai_addrlen, text + n, INET6_ADDRSTRLEN, NULL, 0, NI_NUMERICHOST);
+        n += rc == 0 ? strlen(text + n) : 0;
+        text[n++] = ' ';
+    }
+    if (all) {
+        freeaddrinfo(all);
+    }
+    *out = n ? pool_dup(p, str_of(text, n)) : STR("no such host");
+    return n ? 0 : ERR_NOT_FOUND;
+}
+
 static int disk_env(void *arg, str name, pool *p, str *out)
 {
     (void)arg;
+    if (str_has_prefix(name, STR("host:"))) {
+        return disk_host(str_from(name, 5), p, out);
+    }
     const char *value = getenv(pool_cstr(p, name));
     if (!value) {
         *out = STR("not set");

@@ -28,7 +28,7 @@ struct script_reader {
     int (*read)(void *arg, str path, pool *p, str *out);
     /* Paths that match a pattern (glob(7)), sorted, one per line. 0 or ERR_*. */
     int (*glob)(void *arg, str pattern, pool *p, str *out);
-    /* An environment variable. 0 or ERR_NOT_FOUND. */
+    /* An environment variable; "host:NAME": the addresses of a host, as the system knows them now. 0 or ERR_NOT_FOUND. */
     int (*env)(void *arg, str name, pool *p, str *out);
     void *arg;
 };

@@ -29,6 +29,7 @@ enum seg_kind {
     SEG_STATS,
     SEG_METRICS,
     SEG_BOARD,
+    SEG_PEERS,
     SEG_OTHER = 100 /* first value free for structures outside shm/ */
 };
 

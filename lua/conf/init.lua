@@ -63,6 +63,7 @@ end
 local function load_nginx(opts, path, text, reader, diags)
   local model = require("nginx.translate").load({
     path = path, text = text, prefix = opts.prefix, overrides = opts.overrides, reader = reader, glob = opts.glob or default_glob,
+    env = opts.env,
   }, diags)
   local ok = diags.errors == 0
   return ok, ok and model or nil, diags:finish(), { sources = diags.sources }

@@ -239,10 +239,11 @@
 ---@class conf.model.upstream
 ---@field name? string
 ---@field peers? conf.model.peer[]
----@field balance? "round_robin"|"least_conn"|"random_two"|"hash"
+---@field balance? "round_robin"|"least_conn"|"random_two"|"hash"|"least_time"|"random"|"ip_hash"|"hash_mod"|"hash_ring"
 ---@field hash_key? string  ($variables)
 ---@field keepalive_idle? integer idle connections per worker
 ---@field keepalive_requests? integer
+---@field keepalive_time? integer a connection older than this is closed after its request (ms)
 ---@field keepalive_timeout? integer  (ms)
 ---@field passive_fails? integer 0: off
 ---@field passive_window? integer failures counted in, and time out of rotation (ms)
@@ -257,6 +258,19 @@
 ---@field tls_key_pem? string
 ---@field label? string file:line
 ---@field resolver? integer who is asked for the names of peers; -1: the gateway's (index from 0)
+---@field zone? integer what the workers know of the peers together, of kind peers; -1: each for itself (index from 0)
+---@field passive? "windows"|"nginx" how failures count: in windows, one trial, panic share; or as nginx does
+---@field balance_by? "conns"|"header"|"last_byte" random: the better of two by; least_time: which time; conns with random: just one
+---@field balance_two? boolean random: the better of two
+---@field balance_inflight? boolean least_time: count requests that still wait
+---@field slow_start? integer a peer that recovers gets its share step by step over this time (ms)
+---@field outlier_window? integer 0: no outlier detection (ms)
+---@field outlier_requests? integer fewer in a window say nothing
+---@field outlier_errors? integer percent of failures and 5xx that are too many; 0: not looked at
+---@field outlier_latency? integer percent of the others' mean time to the response head that is too much; 0: not looked at
+---@field outlier_out? integer time out, times the number of times in a row (ms)
+---@field outlier_out_max? integer  (ms)
+---@field outlier_share? integer never more than this share of the peers, percent
 ---@field dns_empty? boolean when DNS says that a name has no addresses its peers go; else the last ones stay
 
 ---@class conf.model.resolver
@@ -269,6 +283,8 @@
 
 ---@class conf.model.peer
 ---@field port? integer when the address has none; 0: 80, 443 with TLS
+---@field label? string the server's name as configured, for hashes; absent: the address
+---@field service? string the name is looked up as an SRV record of this service
 ---@field address? string host:port or unix:/path
 ---@field weight? integer
 ---@field backup? boolean
@@ -280,7 +296,7 @@
 ---@class conf.model.zone
 ---@field name? string
 ---@field size? integer  (bytes)
----@field kind? "rate"|"conn"
+---@field kind? "rate"|"conn"|"peers"
 
 ---@class conf.model.limit
 ---@field kind? "rate"|"conn"

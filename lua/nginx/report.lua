@@ -68,6 +68,20 @@ function Report:need_file(path, at)
   return bytes
 end
 
+--- Addresses of a host name, asked for now: a list of IP addresses; nil: it has none. Where nobody can be asked: the name itself.
+---@return string[]|nil
+function Report:lookup(host)
+  if not self.opts.env then
+    return { host }
+  end
+  local text = self.opts.env("host:" .. host)
+  local list = {}
+  for ip in (text or ""):gmatch("%S+") do
+    list[#list + 1] = ip
+  end
+  return #list > 0 and list or nil
+end
+
 --- Index from 0 of an entry in a list of the gateway ("dicts", "zones", "logs"…); the same key is the same entry.
 ---@param list string
 ---@param key string

@@ -32,7 +32,9 @@ local function collect(modules)
       end
       own.where = contexts(spec.where)
       specs[name] = specs[name] or { list = {} }
-      specs[name].default = spec.default
+      if spec.default ~= nil then -- an entry of the same name in another context may have none
+        specs[name].default = spec.default
+      end
       table.insert(specs[name].list, own)
     end
   end
@@ -254,7 +256,7 @@ end
 ---@return table|nil model
 function M.load(opts, diags)
   local path = opts.path
-  local c = report.new({ path = path, prefix = opts.prefix, read = opts.reader, glob = opts.glob }, diags)
+  local c = report.new({ path = path, prefix = opts.prefix, read = opts.reader, glob = opts.glob, env = opts.env }, diags)
   local modules = require "nginx.directives"
   local self = setmetatable({ c = c, modules = modules, specs = collect(modules) }, Translate)
   local parse = {

@@ -1,6 +1,7 @@
 --- Groups for the specs of back/: one set, applied from plain tables of upstreams.
 local flow = require("spec.unit.core.flow.support")
 local C, ffi, unit = flow.C, flow.ffi, flow.unit
+unit.use("shm/peers.h")
 
 local M = { flow = flow, C = C, ffi = ffi, unit = unit, E = flow.E, net = flow.net }
 
@@ -46,7 +47,13 @@ function M.pick(g, options)
     args.ntried = i
   end
   args.tried = ffi.cast("peer *const *", tried)
-  args.has_hash, args.hash = options.hash ~= nil, options.hash or 0
+  local key = options.hash and tostring(options.hash) or options.key
+  if key then
+    args.key = unit.str(key)
+  end
+  if options.client then
+    args.client = M.net.addr(options.client)
+  end
   args.now_ms = options.now or 1000
   local p = C.group_pick(g, args)
   return p ~= nil and p or nil
@@ -56,9 +63,21 @@ function M.name(p)
   return p and ffi.string(p.text, p.text_n) or nil
 end
 
+--- The attempt ends; the reference stays. `more`: other fields of the outcome.
+function M.finish(p, failed, now, more)
+  local o = ffi.new("struct peer_outcome", more or {})
+  o.failed = failed or false
+  C.peer_done(p, o, now or 1000)
+end
+
+--- Requests in flight, of all workers.
+function M.in_flight(p)
+  return tonumber(p.st.in_flight)
+end
+
 --- The attempt ends and is forgotten.
 function M.done(p, failed, now)
-  C.peer_done(p, failed or false, now or 1000)
+  M.finish(p, failed, now)
   C.peer_unref(p)
 end
 
