@@ -109,14 +109,30 @@ static bool status_fits(const req *r)
     return r->route->c->compress == CONF_COMPRESS_ON || s == 200 || s == 403 || s == 404;
 }
 
+/* The answer to HEAD says what GET would get (RFC 9110 §9.3.2): an upstream's has its length in the field only. */
+static bool has_body(const req *r)
+{
+    return filter_has_body(r) || (r->in.method == METHOD_HEAD && r->res.body == MSG_BODY_NONE && r->res.status == 200);
+}
+
+static int64_t length_of(const req *r)
+{
+    const msg *m = &r->res;
+    int64_t said = -1;
+    if (m->body == MSG_BODY_NONE && str_to_i64(value_of(&m->h, TOKEN_CONTENT_LENGTH), &said) < 0) {
+        return -1;
+    }
+    return m->body == MSG_BODY_LENGTH ? m->length : said;
+}
+
 static bool response_fits(const req *r)
 {
     const msg *m = &r->res;
-    const struct conf_route *c = r->route->c;
-    if (!filter_has_body(r) || !status_fits(r) || r->in.method == METHOD_HEAD) {
+    int64_t length = length_of(r);
+    if (!has_body(r) || !status_fits(r)) {
         return false;
     }
-    if ((m->body == MSG_BODY_LENGTH && m->length < c->compress_min) || value_of(&m->h, TOKEN_CONTENT_ENCODING).n || headers_find(&m->h, TOKEN_CONTENT_RANGE)) {
+    if ((length >= 0 && length < r->route->c->compress_min) || value_of(&m->h, TOKEN_CONTENT_ENCODING).n || headers_find(&m->h, TOKEN_CONTENT_RANGE)) {
         return false;
     }
     return !headers_lists(&m->h, TOKEN_CACHE_CONTROL, STR("no-transform")) && type_fits(r, r->route->compress);
@@ -250,14 +266,15 @@ static int head(req *r)
     if (rc < 0 || coding == CODING_IDENTITY) {
         return rc;
     }
-    codec *c = codec_new(coding, (int)r->route->c->compress_level, r->res.body == MSG_BODY_LENGTH ? r->res.length : -1);
-    if (!c) {
+    bool sent = r->in.method != METHOD_HEAD;
+    codec *c = sent ? codec_new(coding, (int)r->route->c->compress_level, length_of(r)) : NULL;
+    if (sent && !c) {
         return 0; /* out of memory: as it is */
     }
-    r->packs = transcode_new(r, c);
+    r->packs = sent ? transcode_new(r, c) : NULL;
     rc = headers_set(&r->res.h, STR("Content-Encoding"), coding_name(coding));
     filter_new_body(r);
-    return rc < 0 ? rc : 1;
+    return rc < 0 ? rc : sent;
 }
 
 static sink *body(req *r, sink *next)

@@ -185,9 +185,18 @@ describe("compression", function()
     assert.truthy(get("/", "gzip").error)
   end))
 
-  it("of HEAD says nothing", run(function()
-    local res = client.call(gw.port, "HEAD", "/files/page.html", { ["Accept-Encoding"] = "gzip" })
-    assert.equal(tostring(#text), res.headers:get("Content-Length"))
+  it("is told of to HEAD as to GET", run(function()
+    for _, path in ipairs { "/files/page.html", "/" } do
+      o:handle(function(_, res)
+        res:send(200, { ["Content-Type"] = "text/plain", ["Content-Length"] = tostring(#text) }, "")
+      end)
+      local c = client.connect(gw.port)
+      assert(c:request("HEAD", path, { ["Accept-Encoding"] = "gzip" }))
+      local res = c:response()
+      assert.equal("gzip", res.headers:get("Content-Encoding"), path)
+      assert.is_nil(res.headers:get("Content-Length"))
+      c:close()
+    end
   end))
 
   it("of files leaves out ranges and keeps conditions", run(function()

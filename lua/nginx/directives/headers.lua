@@ -69,10 +69,10 @@ local replaced = { ["last-modified"] = true, etag = true }
 local function ops(list)
   local out = {}
   for i, item in ipairs(list) do
-    out[i] = {
-      op = replaced[item.name:lower()] and "replace" or "add", name = item.name, value = item.value,
-      always = item.always == false and false or nil,
-    }
+    out[i] = { op = replaced[item.name:lower()] and "replace" or "add", name = item.name, value = item.value }
+    if not item.always then
+      out[i].always = false
+    end
   end
   return out
 end

@@ -152,7 +152,9 @@ local function route(scope, r, c)
   r.mime = mime_table(c, scope:get("types") or usual)
   r.default_type = scope:get("default_type")
   r.log_missing = scope:get("log_not_found")
-  r.etag = scope:get("etag") == false and false or nil
+  if not scope:get("etag") then
+    r.etag = false
+  end
   r.if_modified_since, r.max_ranges = scope:get("if_modified_since"), scope:get("max_ranges")
   local links = scope:get("disable_symlinks")
   if links and links.links ~= "follow" then
