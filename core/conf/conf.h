@@ -19,7 +19,7 @@ struct conf_ints {
 };
 
 /* table: the object kinds */
-#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(gateway)
+#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(tlspolicy) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(gateway)
 
 enum conf_kind {
 #define X(kind) CONF_KIND_##kind,
@@ -56,6 +56,8 @@ enum conf_signature { CONF_SIGNATURE_MOONGATE, CONF_SIGNATURE_NGINX, CONF_SIGNAT
 enum conf_lingering { CONF_LINGERING_ON, CONF_LINGERING_ALWAYS, CONF_LINGERING_OFF };
 enum conf_site_match { CONF_SITE_MATCH_SPECIFIC, CONF_SITE_MATCH_NGINX };
 enum conf_log_escape { CONF_LOG_ESCAPE_DEFAULT, CONF_LOG_ESCAPE_JSON, CONF_LOG_ESCAPE_NONE };
+enum conf_tls_cache { CONF_TLS_CACHE_OFF, CONF_TLS_CACHE_NONE, CONF_TLS_CACHE_BUILTIN, CONF_TLS_CACHE_SHARED };
+enum conf_tls_verify { CONF_TLS_VERIFY_OFF, CONF_TLS_VERIFY_OPTIONAL, CONF_TLS_VERIFY_ON, CONF_TLS_VERIFY_OPTIONAL_NO_CA };
 enum conf_manners { CONF_MANNERS_NATIVE, CONF_MANNERS_NGINX };
 enum conf_action { CONF_ACTION_NONE, CONF_ACTION_PROXY, CONF_ACTION_REPLY, CONF_ACTION_FILE };
 enum conf_http2_excess { CONF_HTTP2_EXCESS_ANSWER, CONF_HTTP2_EXCESS_GOAWAY };

@@ -7,6 +7,7 @@
 #define CONF_PICK_listen(...)
 #define CONF_PICK_site(...)
 #define CONF_PICK_cert(...)
+#define CONF_PICK_tlspolicy(...)
 #define CONF_PICK_route(...)
 #define CONF_PICK_matcher(...)
 #define CONF_PICK_headerop(...)
@@ -47,6 +48,14 @@ struct conf_cert {
 #include "conf/fields.def"
 #undef CONF_PICK_cert
 #define CONF_PICK_cert(...)
+};
+
+struct conf_tlspolicy {
+#undef CONF_PICK_tlspolicy
+#define CONF_PICK_tlspolicy(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_tlspolicy
+#define CONF_PICK_tlspolicy(...)
 };
 
 struct conf_route {
@@ -182,6 +191,7 @@ struct conf_gateway {
 #undef CONF_PICK_gateway
 #undef CONF_PICK_listen
 #undef CONF_PICK_site
+#undef CONF_PICK_tlspolicy
 #undef CONF_PICK_cert
 #undef CONF_PICK_route
 #undef CONF_PICK_matcher

@@ -51,14 +51,19 @@ static int status_of(const req *r, int err)
     return status >= 400 ? status : 500;
 }
 
+/* What is told apart in the configuration only. */
+static int status_sent(int status)
+{
+    return status >= 494 && status <= 497 ? 400 : status;
+}
+
 void error_answer(req *r, int status)
 {
     msg_init(&r->res, &r->pool);
     r->error_page = true;
     r->allows = 0;
     r->reply_stage = 0; /* a head that was being prepared is dropped */
-    int sent = status >= 494 && status <= 497 ? 400 : status;
-    req_reply(r, sent, signature_page(r, status), STR("text/html"));
+    req_reply(r, status_sent(status), signature_page(r, status), STR("text/html"));
 }
 
 void error_reply(req *r, int err)
@@ -78,6 +83,6 @@ int error_status(req *r, int status)
         msg_init(&r->res, &r->pool);
     }
     r->error_page = status >= 400;
-    req_reply(r, status, bare ? STR_EMPTY : signature_page(r, status), bare ? STR_EMPTY : STR("text/html"));
+    req_reply(r, status_sent(status), bare ? STR_EMPTY : signature_page(r, status), bare ? STR_EMPTY : STR("text/html"));
     return STEP_JUMP | STEP_REPLY;
 }

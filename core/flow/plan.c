@@ -151,7 +151,8 @@ static int compile_except(struct making *m, const site *s, route *rt)
 static int compile_site(struct making *m, const struct conf_site *c, site *s)
 {
     pool *p = &m->p->pool;
-    *s = (site){.c = c};
+    *s = (site){.c = c, .index = (int)(s - m->p->sites)};
+    s->asks_cert = c->tls_policy.n && c->tls_policy.v[0].verify != 0;
     s->routes = pool_zalloc(p, sizeof *s->routes * (size_t)(c->routes.n ? c->routes.n : 1));
     if (guard_site(s, p, m->err, m->cap) < 0) {
         return ERR_CONF;

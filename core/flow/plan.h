@@ -68,6 +68,8 @@ struct site {
     route *routes;           /* same order as c->routes */
     route *fallback;
     struct trust *trust;     /* whose word about the client counts (realip.h); NULL: nobody's */
+    int index;               /* among the plan's sites */
+    bool asks_cert;          /* requests need a word about the client's certificate (client_cert.h) */
 };
 
 /* What a listener needs to find the site of a host. */
@@ -77,6 +79,7 @@ typedef struct plan_listen {
     site *def;               /* default_site; NULL: refuse */
     bool shared;             /* connections to some addresses belong to other listeners */
     tls_server *tls;         /* NULL: plain */
+    tls_server **site_tls;   /* same order as c->sites, when sites have TLS settings of their own; else NULL */
 } plan_listen;
 
 struct plan {

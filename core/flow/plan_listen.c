@@ -2,10 +2,11 @@
 #include "flow/plan_listen.h"
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "conf/conf.h"
 #include "flow/hosts.h"
 #include "flow/plan.h"
-#include "tls/ctx.h"
+#include "tls/policy.h"
 
 #include <stdio.h>
 
@@ -67,9 +68,9 @@ static int add_certs(struct listening *m, plan_listen *l, const struct conf_site
 {
     for (int i = 0; i < c->certs.n; i++) {
         const struct conf_cert *cert = &c->certs.v[i];
-        struct tls_cert_args a = {cert->cert_pem, cert->key_pem,
-                                  label_or(cert->cert_file, "certificate"),
-                                  label_or(cert->key_file, "key")};
+        struct tls_cert_args a = {.cert_pem = cert->cert_pem, .key_pem = cert->key_pem,
+                                  .cert_name = label_or(cert->cert_file, "certificate"),
+                                  .key_name = label_or(cert->key_file, "key")};
         char why[300];
         if (tls_server_add(l->tls, &a, c->names.v, c->names.n, why, sizeof why) < 0) {
             snprintf(m->err, m->cap, "%s: %s", label_or(c->label, "site"), why);
@@ -114,8 +115,127 @@ static int client_policy(struct listening *m, const plan_listen *l, struct tls_s
     return 0;
 }
 
+/* ---- sites with TLS settings of their own */
+
+static int add_own_certs(struct listening *m, tls_server *t, const struct conf_site *c)
+{
+    const struct conf_tlspolicy *own = &c->tls_policy.v[0];
+    for (int i = 0; i < c->certs.n; i++) {
+        const struct conf_cert *cert = &c->certs.v[i];
+        struct tls_cert_args a = {.cert_pem = cert->cert_pem, .key_pem = cert->key_pem,
+                                  .cert_name = label_or(cert->cert_file, "certificate"), .key_name = label_or(cert->key_file, "key"),
+                                  .passwords = own->passwords.v, .npasswords = own->passwords.n};
+        char why[300];
+        if (tls_server_add(t, &a, NULL, 0, why, sizeof why) < 0) {
+            snprintf(m->err, m->cap, "%s: %s", label_or(c->label, "site"), why);
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
+/* Sessions go from one site to another only when they have the same certificates and ask for clients' in the same way. */
+static const char *session_context(struct listening *m, const struct conf_site *c)
+{
+    const struct conf_tlspolicy *own = &c->tls_policy.v[0];
+    uint64_t h = hash_keyed(own->client_ca_pem.p ? own->client_ca_pem : STR_EMPTY, (uint64_t)own->verify, 0);
+    for (int i = 0; i < c->certs.n; i++) {
+        h = hash_keyed(c->certs.v[i].cert_pem, h, 0);
+    }
+    bool shared = own->cache_name.n > 0;
+    return pool_printf(&m->p->pool, "%s %s %016llx", shared ? "cache" : "site", shared ? own->cache_name.p : label_or(c->label, ""),
+                       (unsigned long long)h).p;
+}
+
+static tls_server *own_server(struct listening *m, const plan_listen *l, const struct conf_site *c)
+{
+    const struct conf_tlspolicy *own = &c->tls_policy.v[0];
+    struct tls_server_args a = {
+        .protocols = label_or(own->protocols, "TLSv1.2 TLSv1.3"),
+        .ciphers = own->ciphers.n ? own->ciphers.p : NULL,
+        .groups = own->groups.n ? own->groups.p : NULL,
+        .alpn_h2 = l->c->http2 && c->http2,
+        .tickets = own->tickets,
+        .id_context = session_context(m, c),
+    };
+    struct tls_policy p = {
+        .verify = own->verify, .depth = (int)own->depth, .client_ca_pem = own->client_ca_pem, .trusted_pem = own->trusted_pem,
+        .crl_pem = own->crl_pem, .dhparam_pem = own->dhparam_pem, .prefer_server = own->prefer_server, .reject = own->reject,
+        .cache = own->cache >= CONF_TLS_CACHE_BUILTIN, .session_s = own->session_timeout / 1000,
+        .commands = own->commands.v, .ncommands = own->commands.n,
+    };
+    char why[300];
+    tls_server *t = tls_server_new(&a, why, sizeof why);
+    if (t) {
+        pool_on_fini(&m->p->pool, tls_cleanup, t);
+    }
+    if (!t || tls_policy_use(t, &p, why, sizeof why) < 0) {
+        snprintf(m->err, m->cap, "%s: %s", label_or(c->label, "site"), why);
+        return NULL;
+    }
+    return add_own_certs(m, t, c) < 0 ? NULL : t;
+}
+
+/* The connection holds the plan while its handshake is under way. */
+static tls_server *choose_site(void *arg, str name)
+{
+    plan_listen *l = arg;
+    pool scratch; /* for the captures of names that are regexes, which nobody reads here */
+    pool_init(&scratch, 256);
+    struct host_match *match = NULL;
+    const site *s = hosts_find(l->hosts, name, &scratch, &match);
+    tls_server *t = NULL;
+    for (int i = 0; i < l->c->sites.n && s; i++) {
+        if (s->index == l->c->sites.v[i]) {
+            t = l->site_tls[i];
+        }
+    }
+    pool_fini(&scratch);
+    return t;
+}
+
+static bool has_own_tls(const struct listening *m, const plan_listen *l)
+{
+    for (int i = 0; i < l->c->sites.n; i++) {
+        if (m->p->sites[l->c->sites.v[i]].c->tls_policy.n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int compile_own_tls(struct listening *m, plan_listen *l)
+{
+    int n = l->c->sites.n;
+    l->site_tls = pool_zalloc(&m->p->pool, sizeof(tls_server *) * (size_t)n);
+    for (int i = 0; i < n; i++) {
+        site *s = &m->p->sites[l->c->sites.v[i]];
+        const struct conf_tlspolicy *own = s->c->tls_policy.n ? &s->c->tls_policy.v[0] : NULL;
+        if (!own || (!s->c->certs.n && !own->reject)) {
+            continue;
+        }
+        l->site_tls[i] = own_server(m, l, s->c);
+        if (!l->site_tls[i]) {
+            return ERR_CONF;
+        }
+        if (s == l->def) {
+            l->tls = l->site_tls[i];
+        }
+    }
+    if (!l->tls) {
+        snprintf(m->err, m->cap, "no \"ssl_certificate\" is defined for the \"listen %.*s ssl\" directive of the default server",
+                 STR_ARG(l->c->address));
+        return ERR_CONF;
+    }
+    tls_server_choose(l->tls, choose_site, l);
+    return 0;
+}
+
 static int compile_tls(struct listening *m, plan_listen *l)
 {
+    if (has_own_tls(m, l)) {
+        return compile_own_tls(m, l);
+    }
     const struct conf_listen *c = l->c;
     struct tls_server_args a = {
         .protocols = label_or(c->tls_protocols, "TLSv1.2 TLSv1.3"),

@@ -75,6 +75,7 @@ static req *req_alloc(void)
 req *req_new(loop *l, plan *p, const plan_listen *listen, const struct proto_ops *proto, void *conn)
 {
     req *r = req_alloc();
+    r->client.facts = NULL;
     memset((char *)r + offsetof(req, plan), 0, sizeof *r - offsetof(req, plan));
     r->l = l;
     r->id = reqs.next_id++;

@@ -80,6 +80,7 @@ typedef struct req_client {
     char ip_text[16];    /* where an IPv4 text lies */
     bool tls;
     str tls_protocol, tls_cipher, tls_name; /* live as long as the connection: copied to the pool at detach */
+    str *facts;           /* of var_tls.c; NULL: none asked for */
     const stream *stream; /* the connection, while r->proto is set: TLS facts, local address */
     uint64_t conn_id;
     uint32_t conn_requests; /* this one included */

@@ -3,6 +3,8 @@
 #include "base/fmt.h"
 #include "conf/conf.h"
 #include "flow/body.h"
+#include "flow/client_cert.h"
+#include "flow/error.h"
 #include "flow/plan.h"
 #include "flow/realip.h"
 #include "flow/redirect.h"
@@ -104,6 +106,11 @@ int step_route(req *r)
         int rc = find_site(r);
         if (rc < 0) {
             return rc;
+        }
+        if (UNLIKELY(r->site->asks_cert) && r->client.tls && (rc = client_cert_judge(r)) > 0) {
+            r->close = true;
+            r->route = r->site->fallback; /* its logs and error pages */
+            return error_status(r, rc);
         }
     }
     r->tried_below = false;

@@ -181,6 +181,7 @@ static void copy_client(req *parent, req *r)
     var_know_connection(parent);
     r->client = parent->client;
     r->client.stream = NULL;
+    r->client.facts = NULL;
     r->client.ip = STR_EMPTY; /* made anew when asked for: the parent's lies in the parent */
     r->client.tls_protocol = pool_dup(&r->pool, parent->client.tls_protocol);
     r->client.tls_cipher = pool_dup(&r->pool, parent->client.tls_cipher);

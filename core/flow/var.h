@@ -26,6 +26,8 @@ str var_get(struct req *r, str name);
 /* Takes what variables tell about the connection itself (local address, TLS facts) from it, once; getters do so by themselves.
  * var_leave_connection: the connection is about to go; does it if the route's log will ask. */
 void var_know_connection(struct req *r);
+/* The same for what var_tls.c shows. */
+void var_know_facts(struct req *r);
 void var_leave_connection(struct req *r);
 /* Group `number` of the route's regex. */
 str var_capture(struct req *r, int number);

@@ -312,6 +312,9 @@ void var_leave_connection(req *r)
     }
     if (asked) {
         var_know_connection(r);
+        if (r->client.tls && r->client.stream) {
+            var_know_facts(r);
+        }
     }
     r->client.stream = NULL;
 }

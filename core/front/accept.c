@@ -257,6 +257,40 @@ static void on_idle_grace(timer *t)
     }
 }
 
+/* Whatever it carries ends. */
+static void cut(conn *c)
+{
+    if (c->h2) {
+        h2_server_kill(c, ERR_SHUTDOWN);
+    }
+    if (c->r) {
+        req *r = c->r;
+        c->r = NULL;
+        req_abort(r, ERR_SHUTDOWN);
+    }
+    conn_close(c);
+}
+
+uint64_t front_mark(const front *f)
+{
+    return f->next_id;
+}
+
+void front_cut_older(front *f, uint64_t mark)
+{
+    LIST_EACH_SAFE(it, &f->conns)
+    {
+        conn *c = list_item(it, conn, node);
+        bool last = it_next == &f->conns || f->nconns == 1;
+        if (c->id < mark && !(c->r && c->r->plan == f->plan)) {
+            cut(c);
+        }
+        if (last) {
+            return;
+        }
+    }
+}
+
 static void on_grace_over(timer *t)
 {
     front *f = container_of(t, front, grace_timer);
@@ -264,15 +298,7 @@ static void on_grace_over(timer *t)
     {
         conn *c = list_item(it, conn, node);
         bool last = it_next == &f->conns;
-        if (c->h2) {
-            h2_server_kill(c, ERR_SHUTDOWN);
-        }
-        if (c->r) {
-            req *r = c->r;
-            c->r = NULL;
-            req_abort(r, ERR_SHUTDOWN);
-        }
-        conn_close(c);
+        cut(c);
         if (last) {
             return;
         }

@@ -56,6 +56,7 @@ void conn_introduce(conn *c, req *r)
     r->proxy = c->proxy ? mem_ref(c->proxy) : NULL;
     r->client.conn_requests = ++c->requests;
     r->client.stream = &c->s;
+    r->client.facts = NULL;
     if (r->client.tls) {
         struct stream_tls_facts tls;
         stream_tls_facts(&c->s, &tls);
@@ -79,6 +80,13 @@ void conn_enter(conn *c, enum conn_state to)
     c->state = (uint8_t)to;
 }
 
+static void unpin(conn *c)
+{
+    plan *p = c->pinned;
+    c->pinned = NULL;
+    plan_unref(p);
+}
+
 void conn_close(conn *c)
 {
     front *f = c->f;
@@ -90,6 +98,7 @@ void conn_close(conn *c)
     job_cancel(&c->job);
     stream_close(&c->s);
     mem_unref(c->proxy);
+    unpin(c);
     list_remove(&c->node);
     f->nconns--;
     stats_sub(STAT_CONNS_ACTIVE, 1);
@@ -209,6 +218,7 @@ static void start_tls(conn *c)
         conn_close(c);
         return;
     }
+    c->pinned = plan_ref(c->fl->plan);
     conn_enter(c, CONN_TLS);
     job_wake(c->f->l, &c->job);
 }
@@ -216,6 +226,9 @@ static void start_tls(conn *c)
 static void run_tls(conn *c)
 {
     int rc = stream_tls_handshake(&c->s);
+    if (rc != ERR_AGAIN) {
+        unpin(c);
+    }
     if (rc == 0) {
         struct stream_tls_facts facts;
         stream_tls_facts(&c->s, &facts);

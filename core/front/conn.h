@@ -67,6 +67,7 @@ struct conn {
     timer timer;
     req *r;
     struct h2_conn *h2;    /* with CONN_H2 */
+    plan *pinned;          /* reference, while a handshake may choose among its sites */
     addr peer;
     mem *proxy;            /* what its PROXY header said; NULL: it had none */
     char ip[16];           /* its text when IPv4, for the requests' heads and logs */

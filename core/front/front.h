@@ -33,6 +33,11 @@ void front_set_limits(front *f, uint32_t max_connections, uint32_t max_per_addre
  * calls `done` once nothing is left. After `grace_ms` what remains is closed. Calling again with a shorter grace is allowed. */
 void front_drain(front *f, int64_t grace_ms, void (*done)(void *arg), void *arg);
 
+/* The connections that are there now are older than the mark. */
+uint64_t front_mark(const front *f);
+/* Closes the older ones, but those with a request of the plan in force (HTTP/2: all). */
+void front_cut_older(front *f, uint64_t mark);
+
 struct front_counts {
     uint32_t connections, idle, requests, tunnels;
     uint64_t accepted, refused;

@@ -26,8 +26,8 @@ static void summary_put_cert(bundle_draft *d, str site, const struct conf_cert *
 {
     char err[256], text[4096];
     int64_t not_after = 0;
-    struct tls_cert_args args = {cert->cert_pem, cert->key_pem, cert->cert_file.p,
-                                 cert->key_file.p};
+    struct tls_cert_args args = {.cert_pem = cert->cert_pem, .key_pem = cert->key_pem, .cert_name = cert->cert_file.p,
+                                 .key_name = cert->key_file.p};
     if (tls_cert_check(&args, err, sizeof err, &not_after) < 0) {
         not_after = 0; /* plan_new reports it; the summary does not judge */
     }

@@ -12,6 +12,7 @@
 #include "front/front.h"
 #include "net/resolve.h"
 #include "net/signal.h"
+#include "net/timer.h"
 #include "proc/channel.h"
 #include "proc/generation.h"
 #include "proc/report.h"
@@ -165,6 +166,33 @@ static void worker_prepare(worker *w, const channel_msg *m)
                w->prepared ? NULL : err);
 }
 
+/* What began under a configuration that is not in force any more may go on for so long. */
+struct worker_patience {
+    timer timer;
+    worker *w;
+    uint64_t mark;
+};
+
+static void worker_on_impatience(timer *t)
+{
+    struct worker_patience *p = container_of(t, struct worker_patience, timer);
+    front_cut_older(p->w->front, p->mark);
+    free(p);
+}
+
+static void worker_limit_older(worker *w, int64_t ms)
+{
+    if (ms <= 0) {
+        return;
+    }
+    struct worker_patience *p = calloc(1, sizeof *p);
+    REQUIRE(p);
+    p->w = w;
+    p->mark = front_mark(w->front);
+    timer_init(&p->timer, worker_on_impatience);
+    timer_set(w->l, &p->timer, ms);
+}
+
 static void worker_commit(worker *w, uint64_t number)
 {
     char err[WORKER_TEXT_MAX];
@@ -179,6 +207,7 @@ static void worker_commit(worker *w, uint64_t number)
         return;
     }
     generation *old = w->current;
+    worker_limit_older(w, old->conf->g.generation_timeout);
     w->current = next;
     if (back) {
         w->warm = NULL;

@@ -38,11 +38,29 @@ static BIO *bio_of(str pem)
     return b;
 }
 
-static bool load_key(str pem, struct tls_cert *out)
+static int give_passphrase(char *buf, int size, int rwflag, void *arg)
 {
-    BIO *b = bio_of(pem);
-    out->key = PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL);
-    BIO_free(b);
+    const str *password = arg;
+    (void)rwflag;
+    if (size <= 0 || password->n > (size_t)size) {
+        return -1;
+    }
+    memcpy(buf, password->p, password->n);
+    return (int)password->n;
+}
+
+static bool load_key(const struct tls_cert_args *a, struct tls_cert *out)
+{
+    for (int i = 0; i < a->npasswords && !out->key; i++) {
+        BIO *b = bio_of(a->key_pem);
+        out->key = PEM_read_bio_PrivateKey(b, NULL, give_passphrase, (void *)(uintptr_t)&a->passwords[i]);
+        BIO_free(b);
+    }
+    if (!out->key) {
+        BIO *b = bio_of(a->key_pem);
+        out->key = PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL);
+        BIO_free(b);
+    }
     return out->key != NULL;
 }
 
@@ -69,7 +87,7 @@ int tls_cert_load(const struct tls_cert_args *a, struct tls_cert *out, char *err
     ERR_clear_error();
     if (!load_chain(a->cert_pem, out)) {
         snprintf(err, errcap, "%s: cannot read a certificate: %s", cert, tls_reason());
-    } else if (!load_key(a->key_pem, out)) {
+    } else if (!load_key(a, out)) {
         snprintf(err, errcap, "%s: cannot read a private key: %s", key, tls_reason());
     } else if (X509_check_private_key(out->leaf, out->key) != 1) {
         snprintf(err, errcap, "%s: the key in %s does not belong to it", cert, key);

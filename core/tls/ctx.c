@@ -198,6 +198,12 @@ struct tls_set *tls_server_find(const tls_server *t, str name)
     return set;
 }
 
+void tls_server_choose(tls_server *t, tls_choose_fn *fn, void *arg)
+{
+    t->choose = fn;
+    t->choose_arg = arg;
+}
+
 void tls_server_reject_unknown(tls_server *t, bool on)
 {
     t->reject_unknown = on;

@@ -12,6 +12,8 @@ struct tls_cert_args {
     str cert_pem;  /* chain, leaf first */
     str key_pem;
     const char *cert_name, *key_name; /* for messages */
+    const str *passwords;             /* of the key, when it is encrypted */
+    int npasswords;
 };
 
 struct tls_server_args {
@@ -32,6 +34,11 @@ const char *tls_library(void);
  * against `host` with tls_cert_covers. */
 MUST_USE int tls_cert_check(const struct tls_cert_args *a, char *err, size_t errcap, int64_t *not_after);
 bool tls_cert_covers(const struct tls_cert_args *a, str host);
+
+/* Finds the server whose settings and certificates a name gets (which may be the one that asks); NULL: the one that asks. */
+typedef tls_server *tls_choose_fn(void *arg, str name);
+/* `arg` must outlive handshakes that are under way. */
+void tls_server_choose(tls_server *t, tls_choose_fn *fn, void *arg);
 
 /* NULL with a text in err. */
 MUST_USE tls_server *tls_server_new(const struct tls_server_args *a, char *err, size_t errcap);

@@ -33,7 +33,9 @@ struct tls_set {
 struct tls_server {
     unsigned refs;
     SSL_CTX *ssl;
-    bool tickets, alpn_h2, reject_unknown;
+    bool tickets, alpn_h2, reject_unknown, reject_all;
+    tls_choose_fn *choose; /* NULL: one server for all names */
+    void *choose_arg;
     char *id_context;
     map names, wildcards; /* → struct tls_set */
     struct tls_set *sets; /* all of them */

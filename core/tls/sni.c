@@ -51,6 +51,28 @@ static bool use_set(SSL *ssl, const struct tls_set *set)
     return SSL_set_session_id_context(ssl, set->id, TLS_ID_SIZE) == 1;
 }
 
+/* What SSL_set_SSL_CTX leaves as the first context had it. */
+static bool use_server(SSL *ssl, struct stream_tls *st, tls_server *other)
+{
+    SSL_CTX *ctx = other->ssl;
+    if (!SSL_set_SSL_CTX(ssl, ctx)) {
+        return false;
+    }
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx), SSL_CTX_get_verify_callback(ctx));
+    SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(ctx));
+    SSL_clear_options(ssl, SSL_get_options(ssl) & ~SSL_CTX_get_options(ctx));
+    SSL_set_options(ssl, SSL_CTX_get_options(ctx));
+    SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(ctx));
+    if (SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(ctx)) != 1 ||
+        SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(ctx)) != 1) {
+        return false;
+    }
+    tls_server_ref(other);
+    tls_server_unref(st->server);
+    st->server = other;
+    return SSL_set_session_id_context(ssl, other->fallback ? other->fallback->id : (const unsigned char *)"", other->fallback ? TLS_ID_SIZE : 0) == 1;
+}
+
 static char *dup_name(str name)
 {
     char *z = malloc(name.n + 1);
@@ -80,6 +102,23 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
             *alert = SSL_AD_ACCESS_DENIED;
             return SSL_CLIENT_HELLO_ERROR;
         }
+    }
+    tls_server *other = t->choose && name.n ? t->choose(t->choose_arg, name) : NULL;
+    st->known = other != NULL;
+    if (other && other != t) {
+        if (!use_server(ssl, st, other)) {
+            *alert = SSL_AD_INTERNAL_ERROR;
+            return SSL_CLIENT_HELLO_ERROR;
+        }
+        t = other;
+    }
+    if (t->reject_all) {
+        st->error = "handshake rejected";
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (t->choose || other) {
+        return SSL_CLIENT_HELLO_SUCCESS; /* its context has its certificates */
     }
     const struct tls_set *set = name.n ? tls_server_find(t, name) : t->fallback;
     if (!set && t->reject_unknown) {

@@ -26,6 +26,7 @@ struct stream_tls {
     bufq wire;
     timer hold;           /* the last handshake flight waits this long for the first data to go with it */
     uint8_t phase;
+    bool known;           /* a site has the name */
     bool is_held;
     bool starved;         /* the BIO told OpenSSL to come back */
     bool ended;           /* the socket's end was read */

@@ -97,11 +97,31 @@
 ---@field cert_file? string for messages and status
 ---@field key_file? string for messages and status
 
+---@class conf.model.tlspolicy
+---@field protocols? string absent: TLSv1.2 TLSv1.3
+---@field ciphers? string
+---@field groups? string
+---@field prefer_server? boolean our order of ciphers
+---@field verify? "off"|"optional"|"on"|"optional_no_ca" client certificates
+---@field depth? integer of the client's chain
+---@field client_ca_pem? string named to the client
+---@field trusted_pem? string trusted, not named
+---@field crl_pem? string
+---@field dhparam_pem? string
+---@field cache? "off"|"none"|"builtin"|"shared" sessions kept here
+---@field cache_name? string sites that name the same one resume each other's sessions
+---@field session_timeout? integer  (ms)
+---@field tickets? boolean sessions kept by the client
+---@field reject? boolean no handshake with the site's names
+---@field commands? string[] names and values for SSL_CONF_cmd, in turns
+---@field passwords? string[] of encrypted keys
+
 ---@class conf.model.site
 ---@field names? string[] host names, exact or *.wildcard; "*": any
 ---@field label? string for messages and status
 ---@field certs? conf.model.cert[]
 ---@field routes? conf.model.route[]
+---@field tls_policy? conf.model.tlspolicy[] one: the site has TLS settings of its own; none: those of the listener
 ---@field client_ca_pem? string
 ---@field client_verify? "off"|"optional"|"on"
 ---@field http2? boolean on listeners with http2: offered for the site's names, and its requests may come over it; else 421

@@ -5,6 +5,7 @@ return {
   require "nginx.directives.http",
   require "nginx.directives.client",
   require "nginx.directives.server",
+  require "nginx.directives.ssl",
   require "nginx.directives.http2",
   require "nginx.directives.location",
   require "nginx.directives.static",
