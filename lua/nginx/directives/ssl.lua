@@ -161,7 +161,8 @@ local function site(server, s, c)
   end
   local p = {
     protocols = server:get("ssl_protocols"), ciphers = server:get("ssl_ciphers"), prefer_server = server:get("ssl_prefer_server_ciphers"),
-    reject = server:get("ssl_reject_handshake"), dhparam_pem = bytes_of(server:get("ssl_dhparam")), passwords = server:get("ssl_password_file"),
+    reject = server:get("ssl_reject_handshake"), dhparam_pem = bytes_of(server:get("ssl_dhparam")),
+    passwords = server:get("ssl_password_file"),
   }
   local curve = server:get("ssl_ecdh_curve")
   p.groups = curve ~= "auto" and curve or nil
