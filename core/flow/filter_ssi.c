@@ -33,8 +33,8 @@ typedef struct ssi_filter {
     char tail[3];      /* the last bytes of it */
     char *tag;
     subreq *sub;       /* an include that is being answered */
-    bool keep;         /* its body is kept: `set`, or it may turn out to be empty and has a stub */
     bool some;         /* it had a body */
+    bool is_error;     /* which is an error page of ours */
     str set, stub;
     bufq got;
     int depth;
@@ -236,6 +236,13 @@ static str place(const ssi_filter *s, str path)
     return pool_join(&r->pool, parts, 2);
 }
 
+static void on_head(req *parent, req *sub, void *arg)
+{
+    (void)parent;
+    ssi_filter *s = arg;
+    s->is_error = sub->error_page;
+}
+
 static void run_include(ssi_filter *s, const ssi_tag *t)
 {
     str given = ssi_tag_get(t, STR("virtual")), target;
@@ -246,7 +253,7 @@ static void run_include(ssi_filter *s, const ssi_tag *t)
     }
     size_t mark = str_find(target, '?', 0);
     str path = place(s, uri_decode(str_of(target.p, mark), false, &s->r->pool));
-    struct subreq_args a = {.path = path, .query = mark < target.n ? str_from(target, mark + 1) : (str){NULL, 0}, .sink = SUBREQ_QUEUE, .limit = QUEUE_MAX};
+    struct subreq_args a = {.path = path, .query = mark < target.n ? str_from(target, mark + 1) : (str){NULL, 0}, .sink = SUBREQ_QUEUE, .limit = QUEUE_MAX, .on_head = on_head, .arg = s};
     (void)ssi_vars_of(s->r); /* there before the sub-request, which shares it */
     if (is_unsafe(path) || subreq_start(s->r, &a, &s->sub) < 0) {
         failed(s, "cannot include", target);
@@ -254,7 +261,7 @@ static void run_include(ssi_filter *s, const ssi_tag *t)
     }
     s->set = ssi_tag_get(t, STR("set"));
     s->stub = block_of(s, ssi_tag_get(t, STR("stub")));
-    s->some = false;
+    s->some = s->is_error = false;
 }
 
 static void run_visible(ssi_filter *s, const ssi_tag *t)
@@ -446,6 +453,9 @@ static int follow(ssi_filter *s)
             bufq_clear(&s->got);
             over = true;
         }
+    } else if (s->stub.p && s->is_error) {
+        (void)subreq_take(s->sub, &s->got); /* the stub stands for it */
+        bufq_clear(&s->got);
     } else {
         s->some = subreq_take(s->sub, &s->out) > 0 || s->some;
         int rc = pass(s);

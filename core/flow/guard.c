@@ -2,11 +2,11 @@
 #include "flow/guard.h"
 
 #include "base/err.h"
-#include "base/map.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
 #include "flow/realip.h"
 #include "flow/tmpl.h"
+#include "flow/users.h"
 #include "flow/var_impl.h"
 
 #include <stdio.h>
@@ -60,39 +60,16 @@ static int compile_rules(const struct guard_args *a, guard *g)
     return 0;
 }
 
-static void map_cleanup(void *arg)
-{
-    map_fini(arg);
-}
-
-/* NAME:PASSWORD[:anything]; the first line of a name counts. */
-static const map *read_users(pool *p, str text)
-{
-    map *m = pool_alloc(p, sizeof *m);
-    map_init(m);
-    pool_on_fini(p, map_cleanup, m);
-    str line, name, stored;
-    while (str_split(&text, '\n', &line)) {
-        str rest = line;
-        if (!rest.n || rest.p[0] == '#' || !str_split(&rest, ':', &name) || name.n == line.n) {
-            continue;
-        }
-        stored = str_of(rest.p, str_find(rest, ':', 0));
-        stored.n = str_find(stored, '\r', 0);
-        if (!map_get(m, name)) {
-            map_put(m, pool_dup(p, name), pool_cstr(p, stored));
-        }
-    }
-    return m;
-}
-
 static int compile_users(const struct guard_args *a, guard *g)
 {
     if (!a->c->realm.p) {
         return 0;
     }
     if (a->c->users.p) {
-        g->users = read_users(a->pool, a->c->users);
+        g->users = users_of(a->pool, a->c->users);
+    }
+    if (a->c->users_file.p && compile_text(a, "password file", a->c->users_file, &g->users_file) < 0) {
+        return ERR_CONF;
     }
     return compile_text(a, "realm", a->c->realm, &g->realm);
 }

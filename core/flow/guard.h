@@ -35,7 +35,8 @@ struct guard {
     access_rule *rules;
     int nrules;
     tmpl *realm;
-    const struct map *users; /* name → stored password; NULL: there is no file */
+    const struct map *users; /* name → stored password; NULL: users_file is read */
+    tmpl *users_file;
     bool has_access; /* rules, realm or ask: the access step has something to do */
 };
 

@@ -344,8 +344,8 @@
 ---@field rules? conf.model.rule[] no rule holds: allowed
 ---@field satisfy? "all"|"any" of rules, users and ask
 ---@field realm? string HTTP Basic; an empty result or "off": not asked ($variables)
----@field users? string htpasswd lines; absent: the file could not be read, nobody passes
----@field users_file? string for messages
+---@field users? string htpasswd lines; absent: those of users_file, read when somebody asks
+---@field users_file? string  ($variables)
 ---@field ask? string URI of a sub-request: 2xx lets pass, 401 and 403 refuse
 ---@field ask_sets? conf.model.assign[] variables from the answer to it
 ---@field delay? integer before a 401 (ms)

@@ -4,17 +4,9 @@ local units = require "nginx.units"
 
 local everywhere = "http server location"
 
---- The file's lines become part of the configuration; one that is not there refuses everybody, as nginx does.
+--- Read by the workers for each request, as nginx does: whoever edits the file need not reload.
 local function user_file(d, _, c)
-  local path = c:conf_path(d.args[1])
-  if path:find("$", 1, true) then
-    return nil, "variables are not supported in the name of a password file"
-  end
-  local text, err = c:read(path)
-  if not text then
-    c:warn(d, 'open() "%s" failed (%s): nobody will be let in', path, err)
-  end
-  return { path = path, text = text }
+  return c:conf_path(d.args[1])
 end
 
 local function auth_request(d)
@@ -28,7 +20,7 @@ local function basic(scope, r)
   local realm, users = scope:get("auth_basic"), scope:get("auth_basic_user_file")
   if realm and realm ~= "off" and users then
     local g = guard.of(r)
-    g.realm, g.users, g.users_file = realm, users.text, users.path
+    g.realm, g.users_file = realm, users
   end
 end
 
