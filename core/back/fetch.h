@@ -34,6 +34,7 @@ typedef struct fetch {
     bool body_done, cut;   /* response body complete; broken */
     bool want_close;       /* do not reuse whatever the response says */
     bool tunnel;           /* 101: bytes are opaque from here */
+    bool drop_trailers;    /* they are read and not kept */
     uint8_t trailers_state;
     uint16_t interim;      /* 1xx seen */
     uint64_t bytes_in, bytes_out; /* of this exchange */

@@ -286,6 +286,18 @@ static void group_free(group *g)
     }
 }
 
+/* A group made of a URL has that for a name. */
+str group_host(const group *g)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        if (str_has_iprefix(g->name, str_c(schemes[i]))) {
+            return str_from(g->name, strlen(schemes[i]));
+        }
+    }
+    return g->name;
+}
+
 group *group_ref(group *g)
 {
     g->refs++;

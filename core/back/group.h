@@ -48,6 +48,7 @@ struct peer {
     bool gone;               /* no longer configured; kept while attempts are in flight */
     uint64_t attempts, failures; /* of this worker */
     void *tls_session;       /* last TLS session, for resumption (stream_tls_client's slot) */
+    uint64_t tls_session_tag; /* of the connection it was made on */
 };
 
 struct group {
@@ -108,6 +109,8 @@ void nameserver_unref(nameserver *n);
 resolver *nameserver_resolver(const nameserver *n);
 /* Groups for a configuration, in the order of conf->g.upstreams: existing ones are updated in place when this is called (at commit), new ones made. out[] gets references. */
 MUST_USE int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap);
+/* The name as a Host: a group made of a URL has that for a name. */
+str group_host(const group *g);
 group *group_ref(group *g);
 void group_unref(group *g);
 /* Chooses by the group's balance among eligible peers that were not tried; then among backups; counts the attempt in flight (until peer_done) and takes a reference (until

@@ -175,6 +175,9 @@ static ssize_t read_trailers(fetch *f, stream *s)
     for (;;) {
         int n = stream_in(s).n ? h1_parse_trailers(stream_in(s), &lim, &f->trailers) : ERR_AGAIN;
         if (n > 0) {
+            if (f->drop_trailers) {
+                headers_init(&f->trailers, f->pool);
+            }
             headers_pin(&f->trailers);
             stream_consume(s, (size_t)n);
             f->body_done = true;

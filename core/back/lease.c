@@ -10,23 +10,28 @@
 #include "net/connect.h"
 #include "net/idle.h"
 #include "net/idle_conn.h"
+#include "tls/ctx.h"
 #include "tls/stream_tls.h"
+
+#include <sys/socket.h>
 
 enum { LEASE_IDLE, LEASE_CONNECTING, LEASE_HANDSHAKE, LEASE_READY };
 
-/* What a connection was opened for: the TLS settings, and with TLS the name that its certificate was checked against. */
-static uint64_t tag_of(const lease *le)
+/* What a connection was opened for: the TLS settings, with TLS the name that its certificate was checked against, and what the caller says. */
+static uint64_t tag_of(const peer *p, const struct lease_args *a)
 {
-    const group *g = le->p->g;
-    uint64_t tag = g->tls && le->tls_name.n ? g->config_tag ^ hash_keyed(le->tls_name, 1, 0) : g->config_tag;
-    return le->h2_wanted ? ~tag : tag;
+    uint64_t tag = p->g->config_tag ^ a->tag;
+    if (UNLIKELY(a->tls != NULL)) {
+        tag ^= hash_keyed(a->tls_name, tls_client_id(a->tls), 1);
+    }
+    return a->h2 ? ~tag : tag;
 }
 
 static bool conn_is_fit(const lease *le, const idle_conn *c)
 {
     const peer *p = le->p;
     const struct conf_upstream *u = p->g->conf;
-    return c->tag == tag_of(le) &&
+    return c->tag == le->tag &&
            (u->keepalive_requests == 0 || (int64_t)c->requests < u->keepalive_requests) &&
            (u->keepalive_time == 0 || clock_ms() - c->born_ms <= u->keepalive_time);
 }
@@ -49,19 +54,34 @@ static int fail(lease *le, int err)
     return err;
 }
 
+/* Where the peer's last session is kept: one that was made with other settings, or for another name, is of no use. */
+static void **session_slot(const lease *le)
+{
+    peer *p = le->p;
+    if (le->no_resume) {
+        return NULL;
+    }
+    if (p->tls_session && p->tls_session_tag != le->tag) {
+        stream_tls_session_free(p->tls_session);
+        p->tls_session = NULL;
+    }
+    p->tls_session_tag = le->tag;
+    return &p->tls_session;
+}
+
 static int start_handshake(lease *le)
 {
-    group *g = le->p->g;
     le->state = LEASE_HANDSHAKE;
-    int rc = stream_tls_client(&le->c->s, g->tls, le->tls_name, &le->p->tls_session);
+    int rc = stream_tls_client(&le->c->s, le->tls, le->tls_name, session_slot(le));
     return rc < 0 ? fail(le, rc) : lease_wait(le);
 }
 
 int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
 {
-    *le = (lease){.p = p, .tls_name = a->tls_name};
+    *le = (lease){.p = p, .tag = tag_of(p, a), .tls = a->tls, .tls_name = a->tls_name};
     le->pooled = a->pooled;
     le->h2 = le->h2_wanted = a->h2;
+    le->no_resume = a->no_resume;
     le->c = a->fresh || !a->pooled ? NULL : take_pooled(le);
     if (le->c) {
         le->reused = true;
@@ -71,10 +91,14 @@ int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
         return 0;
     }
     le->c = idle_conn_new();
-    le->c->tag = tag_of(le);
-    int rc = connect_start(&le->c->s, l, &p->at, NULL, a->user);
+    le->c->tag = le->tag;
+    int rc = connect_start(&le->c->s, l, &p->at, a->bind, a->user);
     if (rc < 0) {
         return fail(le, rc);
+    }
+    if (UNLIKELY(a->tcp_keepalive)) {
+        int on = 1;
+        (void)setsockopt(le->c->s.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     }
     le->state = LEASE_CONNECTING;
     return lease_wait(le);
@@ -98,7 +122,7 @@ int lease_wait(lease *le)
             return fail(le, rc);
         }
         le->state = LEASE_READY;
-        if (le->p->g->tls) {
+        if (le->tls) {
             return start_handshake(le);
         }
     }

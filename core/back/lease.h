@@ -17,14 +17,22 @@ typedef struct lease {
     bool pooled;
     bool h2_wanted;
     bool h2;             /* once usable: HTTP/2 is spoken */
+    uint64_t tag;        /* what the connection was, or would be, opened with */
+    struct tls_client *tls; /* borrowed while it lasts; NULL: plain */
     str tls_name;        /* borrowed from the request's pool */
+    bool no_resume;      /* no TLS session is kept or used */
 } lease;
 
 struct lease_args {
     bool fresh;          /* not from the pool */
     bool pooled;         /* may be parked afterwards */
     bool h2;             /* HTTP/2: by prior knowledge, or with TLS if the peer chooses it */
+    struct tls_client *tls; /* NULL: plain */
     str tls_name;        /* SNI and name to verify; empty: none */
+    bool no_resume;      /* no TLS session is kept or used */
+    bool tcp_keepalive;
+    uint64_t tag;        /* anything else that connections of a pool must have in common; 0: nothing */
+    const struct addr *bind; /* local address; NULL: any */
     job *user;           /* woken by the connection from now on */
 };
 

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 
-enum { MAX_STALE = 3 };
+enum { MAX_STALE = 3, MAX_STALE_LISTED = 16 };
 
 static bool may_repeat(const struct conf_route *r, const struct retry_facts *f)
 {
@@ -60,6 +60,71 @@ enum retry_verdict retry_decide(const struct conf_route *r, const struct retry_f
     }
     if (f->got_bytes || (f->err == ERR_TIMEOUT && !r->retry_timeout)) {
         return RETRY_NO;
+    }
+    return RETRY_NEXT;
+}
+
+unsigned retry_reason_of_status(int status)
+{
+    switch (status) {
+    case 500:
+        return RETRY_ON_500;
+    case 502:
+        return RETRY_ON_502;
+    case 503:
+        return RETRY_ON_503;
+    case 504:
+        return RETRY_ON_504;
+    case 403:
+        return RETRY_ON_403;
+    case 404:
+        return RETRY_ON_404;
+    case 429:
+        return RETRY_ON_429;
+    default:
+        return 0;
+    }
+}
+
+static unsigned reason_of(const struct retry_facts *f)
+{
+    switch (f->err) {
+    case 0:
+        return retry_reason_of_status(f->status);
+    case ERR_TIMEOUT:
+        return RETRY_ON_TIMEOUT;
+    case ERR_BAD_STATUS:
+    case ERR_UPSTREAM_HEAD:
+    case ERR_UPSTREAM_PROTOCOL:
+        return RETRY_ON_INVALID;
+    default:
+        return RETRY_ON_ERROR;
+    }
+}
+
+static bool is_unsafe(const struct retry_facts *f)
+{
+    return f->connected && (f->method == METHOD_POST || f->method == METHOD_PATCH || f->method == METHOD_OTHER);
+}
+
+enum retry_verdict retry_decide_listed(const struct conf_route *r, const struct retry_facts *f)
+{
+    const struct conf_exchange *x = &r->exchange.v[0];
+    unsigned why = reason_of(f);
+    if (is_final(f->err) || !why || !f->body_replayable || (f->connected && f->streamed)) {
+        return RETRY_NO;
+    }
+    bool free = f->reused && why == RETRY_ON_ERROR; /* the peer closed it while it was idle */
+    int tries = f->peers;
+    if (r->tries > 0 && r->tries < tries) {
+        tries = (int)r->tries;
+    }
+    why |= is_unsafe(f) ? RETRY_ON_UNSAFE : 0;
+    if (((unsigned)x->retry_on & why) != why || (!free && f->attempts >= tries) || (x->retry_for && f->spent_ms >= x->retry_for)) {
+        return RETRY_NO;
+    }
+    if (free) {
+        return f->stale_retries >= MAX_STALE_LISTED ? RETRY_NO : f->peers > 1 ? RETRY_FREE : RETRY_SAME;
     }
     return RETRY_NEXT;
 }

@@ -19,7 +19,7 @@ struct conf_ints {
 };
 
 /* table: the object kinds */
-#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(tlspolicy) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(gateway)
+#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(tlspolicy) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(text) X(redirect) X(cookieop) X(tlsclient) X(exchange) X(gateway)
 
 enum conf_kind {
 #define X(kind) CONF_KIND_##kind,
@@ -71,6 +71,8 @@ enum conf_headerop_op { CONF_HEADER_SET, CONF_HEADER_ADD, CONF_HEADER_REMOVE, CO
 enum conf_compress { CONF_COMPRESS_OFF, CONF_COMPRESS_ON, CONF_COMPRESS_CLASSIC };
 enum conf_precompressed { CONF_PRECOMPRESSED_OFF, CONF_PRECOMPRESSED_ON, CONF_PRECOMPRESSED_ALWAYS };
 enum conf_links { CONF_LINKS_FOLLOW, CONF_LINKS_INSIDE, CONF_LINKS_NONE, CONF_LINKS_OWNER };
+enum conf_cookieop_part { CONF_COOKIE_DOMAIN, CONF_COOKIE_PATH, CONF_COOKIE_FLAGS };
+enum conf_body_in_file { CONF_BODY_FILE_OFF, CONF_BODY_FILE_CLEAN, CONF_BODY_FILE_ON };
 enum conf_phase { PHASE_REWRITE, PHASE_ACCESS, PHASE_BALANCE, PHASE_HEADER, PHASE_BODY, PHASE_LOG, PHASE_COUNT };
 
 typedef struct conf {

@@ -3,16 +3,15 @@
 #ifndef CONF_FIELDS_GEN_H
 #define CONF_FIELDS_GEN_H
 
-#define CONF_PICK_gateway(...)
-#define CONF_PICK_listen(...)
-#define CONF_PICK_site(...)
+#define CONF_PICK_matcher(...)
+#define CONF_PICK_headerop(...)
 #define CONF_PICK_cert(...)
 #define CONF_PICK_tlspolicy(...)
 #define CONF_PICK_route(...)
-#define CONF_PICK_matcher(...)
-#define CONF_PICK_headerop(...)
-#define CONF_PICK_upstream(...)
+#define CONF_PICK_site(...)
 #define CONF_PICK_peer(...)
+#define CONF_PICK_upstream(...)
+#define CONF_PICK_listen(...)
 #define CONF_PICK_dict(...)
 #define CONF_PICK_log(...)
 #define CONF_PICK_zone(...)
@@ -23,6 +22,12 @@
 #define CONF_PICK_errlog(...)
 #define CONF_PICK_resolver(...)
 #define CONF_PICK_mime(...)
+#define CONF_PICK_text(...)
+#define CONF_PICK_redirect(...)
+#define CONF_PICK_cookieop(...)
+#define CONF_PICK_tlsclient(...)
+#define CONF_PICK_exchange(...)
+#define CONF_PICK_gateway(...)
 #define CONF_TAKE(TYPE, name, arg) CONF_C_##TYPE(name, arg)
 #define F(kind, TYPE, name, arg, def, doc) CONF_PICK_##kind(TYPE, name, arg)
 
@@ -106,14 +111,6 @@ struct conf_dict {
 #define CONF_PICK_dict(...)
 };
 
-struct conf_mime {
-#undef CONF_PICK_mime
-#define CONF_PICK_mime(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
-#include "conf/fields.def"
-#undef CONF_PICK_mime
-#define CONF_PICK_mime(...)
-};
-
 struct conf_log {
 #undef CONF_PICK_log
 #define CONF_PICK_log(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -178,6 +175,54 @@ struct conf_resolver {
 #define CONF_PICK_resolver(...)
 };
 
+struct conf_mime {
+#undef CONF_PICK_mime
+#define CONF_PICK_mime(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_mime
+#define CONF_PICK_mime(...)
+};
+
+struct conf_text {
+#undef CONF_PICK_text
+#define CONF_PICK_text(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_text
+#define CONF_PICK_text(...)
+};
+
+struct conf_redirect {
+#undef CONF_PICK_redirect
+#define CONF_PICK_redirect(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_redirect
+#define CONF_PICK_redirect(...)
+};
+
+struct conf_cookieop {
+#undef CONF_PICK_cookieop
+#define CONF_PICK_cookieop(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_cookieop
+#define CONF_PICK_cookieop(...)
+};
+
+struct conf_tlsclient {
+#undef CONF_PICK_tlsclient
+#define CONF_PICK_tlsclient(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_tlsclient
+#define CONF_PICK_tlsclient(...)
+};
+
+struct conf_exchange {
+#undef CONF_PICK_exchange
+#define CONF_PICK_exchange(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_exchange
+#define CONF_PICK_exchange(...)
+};
+
 struct conf_gateway {
 #undef CONF_PICK_gateway
 #define CONF_PICK_gateway(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -188,25 +233,30 @@ struct conf_gateway {
 
 #undef F
 #undef CONF_TAKE
-#undef CONF_PICK_gateway
-#undef CONF_PICK_listen
-#undef CONF_PICK_site
-#undef CONF_PICK_tlspolicy
-#undef CONF_PICK_cert
-#undef CONF_PICK_route
 #undef CONF_PICK_matcher
 #undef CONF_PICK_headerop
-#undef CONF_PICK_upstream
+#undef CONF_PICK_cert
+#undef CONF_PICK_tlspolicy
+#undef CONF_PICK_route
+#undef CONF_PICK_site
 #undef CONF_PICK_peer
+#undef CONF_PICK_upstream
+#undef CONF_PICK_listen
 #undef CONF_PICK_dict
-#undef CONF_PICK_resolver
 #undef CONF_PICK_log
-#undef CONF_PICK_errlog
 #undef CONF_PICK_zone
 #undef CONF_PICK_limit
 #undef CONF_PICK_rule
 #undef CONF_PICK_assign
 #undef CONF_PICK_guard
+#undef CONF_PICK_errlog
+#undef CONF_PICK_resolver
 #undef CONF_PICK_mime
+#undef CONF_PICK_text
+#undef CONF_PICK_redirect
+#undef CONF_PICK_cookieop
+#undef CONF_PICK_tlsclient
+#undef CONF_PICK_exchange
+#undef CONF_PICK_gateway
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/body.h"
+#include "flow/errand.h"
 #include "flow/plan.h"
 #include "flow/req_log.h"
 #include "flow/steps.h"
@@ -60,6 +61,12 @@ void attempt_end(req *r, int err, bool failed)
     peer_done(a->peer, &o, clock_ms());
 }
 
+/* Does the route say exactly which failures are repeated? */
+static bool is_listed(const req *r)
+{
+    return r->route->exchange && r->route->c->exchange.v[0].retry_on;
+}
+
 enum retry_verdict attempt_judge(req *r, int err, int status)
 {
     const fetch *f = &r->fetch;
@@ -75,6 +82,12 @@ enum retry_verdict attempt_judge(req *r, int err, int status)
         .attempts = r->nattempts - r->stale_retries,
         .stale_retries = r->stale_retries,
     };
+    if (UNLIKELY(is_listed(r))) {
+        facts.peers = (int)(r->group->tiers[0].n + r->group->tiers[1].n);
+        facts.spent_ms = (clock_us() - r->attempts[0].start_us) / 1000;
+        facts.streamed = r->body && !body_is_held(r->body);
+        return retry_decide_listed(r->route->c, &facts);
+    }
     return retry_decide(r->route->c, &facts);
 }
 
@@ -97,11 +110,11 @@ int attempt_failed(req *r, int err)
     fetch_end(&r->fetch);
     r->fetching = false;
     if (v == RETRY_NO || !fits || (v == RETRY_NEXT && !group_may_retry(r->group, clock_ms()))) {
-        return err;
+        return err_status(err) >= 400 ? err : ERR_UPSTREAM_CLOSED; /* an end is told as what it means here */
     }
-    if (v == RETRY_SAME) {
+    if (v == RETRY_SAME || v == RETRY_FREE) {
         r->stale_retries++;
-        r->pick_fresh = true;
+        r->pick_fresh = v == RETRY_SAME;
     }
     if (r->body) {
         body_rewind(r->body);
@@ -110,8 +123,28 @@ int attempt_failed(req *r, int err)
     return STEP_JUMP | STEP_PICK;
 }
 
+/* A status that the route's list repeats: one that is passed on is no failure, and neither are 403 and 404. */
+static bool listed_status_fails(req *r, int status)
+{
+    if (!((unsigned)r->route->c->exchange.v[0].retry_on & retry_reason_of_status(status)) || r->nattempts >= REQ_MAX_ATTEMPTS ||
+        attempt_judge(r, 0, status) != RETRY_NEXT || !group_may_retry(r->group, clock_ms())) {
+        return false;
+    }
+    attempt_end(r, 0, status != 403 && status != 404);
+    r->fetch.want_close = true;
+    fetch_end(&r->fetch);
+    r->fetching = false;
+    if (r->body) {
+        body_rewind(r->body);
+    }
+    return true;
+}
+
 bool attempt_status_fails(req *r, int status)
 {
+    if (UNLIKELY(is_listed(r))) {
+        return listed_status_fails(r, status);
+    }
     if (!retry_status_listed(&r->route->c->retry_status, status)) {
         return false;
     }
@@ -128,4 +161,14 @@ bool attempt_status_fails(req *r, int status)
         body_rewind(r->body);
     }
     return true;
+}
+
+int attempt_prepare(req *r)
+{
+    return errand_prepare(r);
+}
+
+bool attempt_passes_interim(req *r)
+{
+    return !r->route->exchange || errand_passes_interim(r);
 }

@@ -20,6 +20,9 @@ enum retry_verdict attempt_judge(req *r, int err, int status);
 bool attempt_status_fails(req *r, int status);
 /* What the log says of it. */
 void attempt_broken(const req *r, int err);
+/* What the route's exchange (errand.h; there is one) makes of this one: see errand_prepare, errand_passes_interim. */
+MUST_USE int attempt_prepare(req *r);
+bool attempt_passes_interim(req *r);
 /* The attempt failed: the next row to run (a jump to pick), or the error that the client gets. */
 int attempt_failed(req *r, int err);
 

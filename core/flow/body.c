@@ -9,6 +9,8 @@
 #include "flow/plan.h"
 #include "flow/tempfile.h"
 
+#include <unistd.h>
+
 enum { PIECE = 64 * 1024, HOLD_TURNS = 64 };
 
 struct body {
@@ -20,6 +22,7 @@ struct body {
     bool holding;     /* everything goes through `held` */
     bool replaced;    /* `held` is all there is: what the client still sends is read away after the answer */
     bool streamed;    /* bytes were given away without being kept */
+    str name;         /* of its file, when that has one */
     uint32_t next;    /* index of the next slice of `held` to give */
     size_t next_at;   /* bytes of it already given */
 };
@@ -65,15 +68,41 @@ static ssize_t pull(req *r, bufq *q, size_t max)
     return n;
 }
 
+static str dir_of(const req *r)
+{
+    str own = r->route->c->body_dir;
+    return own.p ? own : r->plan->conf->g.temp_dir;
+}
+
+static void on_remove(void *arg)
+{
+    (void)unlink(((const body *)arg)->name.p);
+}
+
+/* The route wants a file of every body, with a name that others can open. */
+static int open_named(req *r)
+{
+    body *b = r->body;
+    int rc = tempfile_open_named(&b->file, dir_of(r), &r->pool, &b->name);
+    if (rc == 0 && r->route->c->body_in_file == CONF_BODY_FILE_CLEAN) {
+        pool_on_fini(&r->pool, on_remove, b);
+    }
+    return rc;
+}
+
 static int keep(req *r, bufq *q)
 {
     body *b = r->body;
+    if (UNLIKELY(r->route->c->body_in_file)) {
+        int rc = b->name.p ? 0 : open_named(r);
+        return rc < 0 ? rc : tempfile_append(&b->file, dir_of(r), q, &b->held);
+    }
     if (b->in_memory + (int64_t)q->bytes <= r->route->c->buffer_request_memory) {
         b->in_memory += (int64_t)q->bytes;
         bufq_move(&b->held, q);
         return 0;
     }
-    return tempfile_append(&b->file, r->plan->conf->g.temp_dir, q, &b->held);
+    return tempfile_append(&b->file, dir_of(r), q, &b->held);
 }
 
 int body_hold(req *r)
@@ -200,6 +229,16 @@ void body_share(const req *r, req *to)
 bool body_is_replayable(const body *b)
 {
     return !b->streamed;
+}
+
+bool body_is_held(const body *b)
+{
+    return b->holding;
+}
+
+str body_file(const body *b)
+{
+    return b->name;
 }
 
 void body_rewind(body *b)

@@ -22,6 +22,10 @@ void body_replace(req *r, str bytes);
 void body_share(const req *r, req *to);
 /* Can everything that was read be read again (retries)? True while held or untouched. */
 bool body_is_replayable(const body *b);
+/* Is it taken in as a whole before it is given away? */
+bool body_is_held(const body *b);
+/* The file it was taken into; empty: none with a name. */
+str body_file(const body *b);
 /* Starts over from the first byte; only when replayable. */
 void body_rewind(body *b);
 /* Has the whole body left the client's connection (so that it may carry another request)? */

@@ -107,6 +107,13 @@ static void on_fini(void *arg)
     }
 }
 
+static bool holds_small(const req *r)
+{
+    const struct conf_route *c = r->route->c;
+    bool as_chunks = c->exchange.n && c->exchange.v[0].pass_chunks && r->fetch.res.body == MSG_BODY_CHUNKED;
+    return c->hold_small && !as_chunks;
+}
+
 chain *chain_new(req *r)
 {
     chain *c = pool_zalloc(&r->pool, sizeof *c);
@@ -119,7 +126,7 @@ chain *chain_new(req *r)
         c->spool = (spool){.sink = {&spool_ops}, .r = r, .next = c->head};
         bufq_init(&c->spool.q);
         tempfile_init(&c->spool.file);
-        c->spool.hold = r->route->c->hold_small ? (size_t)r->route->c->buffer_head : 0;
+        c->spool.hold = holds_small(r) ? (size_t)r->route->c->buffer_head : 0;
         c->head = &c->spool.sink;
     }
     c->head = filter_sinks(r, c->head, false);

@@ -2,13 +2,11 @@
 #include "flow/forward.h"
 
 #include "back/client.h"
-#include "back/group.h"
 #include "base/err.h"
-#include "base/mem.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
 #include "flow/realip.h"
-#include "flow/signature.h"
+#include "flow/target.h"
 #include "flow/tmpl.h"
 #include "http/h1_write.h"
 #include "net/stream.h"
@@ -68,6 +66,9 @@ static void copy_fields(const req *r, fmt *f)
     mask_request(r, skip);
     const headers *h = &r->in.h;
     bool check_names = r->route->nrequest_ops > 0;
+    if (UNLIKELY(r->route->exchange && !r->route->c->exchange.v[0].send_headers)) {
+        return;
+    }
     for (const field *v = h->v, *end = h->n ? h->v + h->n : v; v < end; v++) { /* without fields there is no array */
         if (v->name.n == 0 || (v->flags & FIELD_DROP) || mask_has(skip, v->token)) {
             continue;
@@ -82,10 +83,12 @@ static void copy_fields(const req *r, fmt *f)
 static void write_ops(req *r, fmt *f)
 {
     const route *rt = r->route;
+    bool own_connection = rt->exchange && rt->c->exchange.v[0].own_connection;
     for (int i = 0; i < rt->nrequest_ops; i++) {
         const headerop *op = &rt->request_ops[i];
-        if (op->op == CONF_HEADER_REMOVE || op->token == TOKEN_HOST || op->token == TOKEN_CONNECTION) {
-            continue; /* Host and Connection have their own place in the head */
+        if (op->op == CONF_HEADER_REMOVE || op->token == TOKEN_HOST || (op->token == TOKEN_CONNECTION && !own_connection) ||
+            op->token == TOKEN_CONTENT_LENGTH || op->token == TOKEN_TRANSFER_ENCODING) {
+            continue; /* Host and Connection have their own place in the head; there is one framing, ours */
         }
         if (op->op == CONF_HEADER_DEFAULT && headers_get(&r->in.h, op->name)) {
             continue;
@@ -130,18 +133,6 @@ static void write_forwarded(req *r, fmt *f)
     }
 }
 
-/* A group made of a URL has that for a name. */
-static str group_host(const group *g)
-{
-    static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-        if (str_has_iprefix(g->name, str_c(schemes[i]))) {
-            return str_from(g->name, strlen(schemes[i]));
-        }
-    }
-    return g->name;
-}
-
 static void write_host(req *r, fmt *f)
 {
     str host = r->host_field; /* checked by the parser */
@@ -149,7 +140,10 @@ static void write_host(req *r, fmt *f)
         host = tmpl_eval(r->route->host, r);
         host = headers_value_is_ok(host) ? host : STR_EMPTY;
     }
-    h1_write_field(f, STR("Host"), host.n ? host : group_host(r->group));
+    if (UNLIKELY(!host.n && r->route->exchange) && r->route->c->upstream_http == 0) {
+        return; /* HTTP/1.0 needs none */
+    }
+    h1_write_field(f, STR("Host"), host.n ? host : target_host(r));
 }
 
 bool forward_upgrades(const req *r)
@@ -157,10 +151,21 @@ bool forward_upgrades(const req *r)
     return r->in.upgrade && r->route->c->websocket;
 }
 
+bool forward_may_tunnel(const req *r)
+{
+    if (r->route->exchange && r->route->c->exchange.v[0].own_connection) { /* what the route asked for is what it gets */
+        return headers_find(&r->in.h, TOKEN_UPGRADE) != NULL;
+    }
+    return forward_upgrades(r) && headers_lists(&r->fetch.res.h, TOKEN_UPGRADE, STR("websocket"));
+}
+
 /* What connects this hop: an upgrade, or keepalive by silence, or close. */
 static void write_connection(req *r, fmt *f)
 {
     const struct conf_route *c = r->route->c;
+    if (UNLIKELY(r->route->exchange && r->route->c->exchange.v[0].own_connection)) {
+        return;
+    }
     if (forward_upgrades(r)) {
         fmt_put(f, STR("Upgrade: websocket\r\nConnection: Upgrade\r\n"));
     } else if (!c->upstream_keepalive) {
@@ -181,33 +186,10 @@ static void write_framing(fmt *f, int64_t body_length)
     }
 }
 
-/* The path sent upstream: the raw target while nothing changed it; else re-encoded from the normalised path (nginx's rule). */
-static str upstream_target(req *r)
-{
-    const struct conf_route *c = r->route->c;
-    if (r->uri.form == URI_ASTERISK) {
-        return STR("*");
-    }
-    bool strip = c->strip && str_has_prefix(r->path, c->strip_path);
-    if (!strip && !r->path_changed && !r->query_changed) {
-        return r->uri.raw;
-    }
-    str path = strip ? str_from(r->path, c->strip_path.n) : r->path;
-    str lead = strip ? c->add_path : STR_EMPTY;
-    if (lead.n + path.n == 0 || (lead.n == 0 && path.p[0] != '/') ) {
-        lead = lead.n ? lead : STR("/");
-    }
-    bool as_is = !strip && !r->path_changed;
-    str parts[4] = {lead, as_is ? r->uri.raw_path : uri_encode_path(path, &r->pool), r->query.p ? STR("?") : STR_EMPTY, r->query};
-    if (as_is) {
-        parts[0] = STR_EMPTY;
-    }
-    return pool_join(&r->pool, parts, 4);
-}
-
 static void write_head(req *r, str target, int64_t body_length, fmt *f)
 {
-    h1_write_request_line(f, r->in.method_name, target, r->route->c->upstream_http == 0 ? 0 : 1);
+    str method = UNLIKELY(r->fetch_method.n) ? r->fetch_method : r->in.method_name;
+    h1_write_request_line(f, method, target, r->route->c->upstream_http == 0 ? 0 : 1);
     write_host(r, f);
     if (r->route->c->forwarded) {
         write_forwarded(r, f);
@@ -227,7 +209,7 @@ static void write_head(req *r, str target, int64_t body_length, fmt *f)
 int forward_request(req *r, int64_t body_length)
 {
     char stack[HEAD_STACK];
-    str target = upstream_target(r);
+    str target = target_uri(r);
     fmt f = fmt_of(stack, sizeof stack);
     write_head(r, target, body_length, &f);
     if (UNLIKELY(f.cut)) {
@@ -247,138 +229,4 @@ int forward_request(req *r, int64_t body_length)
         return r->fetch.ops->start(&r->fetch, fmt_str(&f), &r->trailers);
     }
     return stream_send(fetch_stream(&r->fetch), fmt_str(&f));
-}
-
-/* Location and Refresh that name the upstream are mapped back to what the client sees. */
-static void map_location(req *r, field *f)
-{
-    str v = f->value;
-    size_t skip = str_has_iprefix(v, STR("http://")) ? 7 : str_has_iprefix(v, STR("https://")) ? 8 : 0;
-    if (!skip) {
-        return;
-    }
-    str rest = str_from(v, skip);
-    const peer *p = r->fetch.lease.p;
-    str names[2] = {group_host(r->group), p ? str_of(p->text, p->text_n) : STR_EMPTY};
-    const struct conf_route *c = r->route->c;
-    for (int i = 0; i < 2; i++) {
-        if (!names[i].n || !str_has_iprefix(rest, names[i])) {
-            continue;
-        }
-        str path = str_from(rest, names[i].n);
-        if (path.n && path.p[0] != '/') {
-            continue;
-        }
-        if (c->strip && str_has_prefix(path, c->add_path)) {
-            str parts[2] = {c->strip_path, str_from(path, c->add_path.n)};
-            f->value = pool_join(&r->pool, parts, 2);
-        } else if (path.n) {
-            f->value = path;
-        }
-        return;
-    }
-}
-
-/* Fields of the upstream that are ours to say, or were meant for us. Content-Length stays where no body follows (HEAD, 304):
- * there it is information, not framing. */
-static bool is_own(const req *r, const field *f)
-{
-    switch (f->token) {
-    case TOKEN_SERVER:
-    case TOKEN_DATE:
-    case TOKEN_X_ACCEL_BUFFERING:
-    case TOKEN_X_ACCEL_EXPIRES:
-    case TOKEN_X_ACCEL_REDIRECT:
-    case TOKEN_X_ACCEL_LIMIT_RATE:
-    case TOKEN_X_ACCEL_CHARSET:
-        return true;
-    case TOKEN_CONTENT_LENGTH:
-        return r->res.body != MSG_BODY_NONE || r->res.status == 204 || r->res.status < 200;
-    default:
-        return (f->flags & FIELD_DROP) != 0;
-    }
-}
-
-static inline void keep_field(headers *to, const field *f)
-{
-    to->v[to->n++] = *f;
-    to->live++;
-    to->seen[f->token >> 6] |= 1ull << (f->token & 63);
-}
-
-/* The response's own list, in its own array: what hooks change does not change what the upstream sent ($upstream_http_*). */
-static void copy_response_fields(req *r)
-{
-    const headers *from = &r->fetch.res.h;
-    headers *to = &r->res.h;
-    headers_init(to, &r->pool);
-    to->cap = (uint16_t)(from->n + 8 + r->route->nresponse_ops);
-    to->v = pool_alloc(&r->pool, sizeof *to->v * to->cap);
-    for (const field *f = from->v, *end = from->n ? from->v + from->n : f; f < end; f++) {
-        if (f->name.n && !is_own(r, f)) {
-            keep_field(to, f);
-        }
-    }
-    const struct conf_strs *hide = &r->route->c->hide_headers;
-    for (int i = 0; i < hide->n; i++) {
-        headers_remove(to, hide->v[i]);
-    }
-}
-
-int forward_response(req *r)
-{
-    fetch *f = &r->fetch;
-    r->res = f->res;
-    mem_unref(r->res_mem);
-    r->res_mem = f->head_mem ? mem_ref(f->head_mem) : NULL;
-    if (headers_may_have(&f->res.h, TOKEN_X_ACCEL_BUFFERING)) {
-        const field *x = headers_find(&f->res.h, TOKEN_X_ACCEL_BUFFERING);
-        r->no_buffer = x && str_ieq(x->value, STR("no"));
-    }
-    copy_response_fields(r);
-    if (r->route->c->rewrite_location && headers_may_have(&r->res.h, TOKEN_LOCATION)) {
-        field *loc = headers_find(&r->res.h, TOKEN_LOCATION);
-        if (loc) {
-            map_location(r, loc);
-        }
-    }
-    return 0;
-}
-
-static int apply_op(req *r, const headerop *op)
-{
-    headers *h = &r->res.h;
-    if (op->op == CONF_HEADER_REMOVE) {
-        headers_remove(h, op->name);
-        return 0;
-    }
-    if (op->op == CONF_HEADER_DEFAULT && headers_get(h, op->name)) {
-        return 0;
-    }
-    str v = tmpl_eval(op->value, r);
-    if (!v.n && op->op == CONF_HEADER_REPLACE) {
-        headers_remove(h, op->name);
-    }
-    if (!v.n || !headers_value_is_ok(v)) {
-        return 0;
-    }
-    return op->op == CONF_HEADER_SET || op->op == CONF_HEADER_REPLACE ? headers_set(h, op->name, v) : headers_add(h, op->name, v);
-}
-
-int forward_finish_head(req *r)
-{
-    headers *h = &r->res.h;
-    int rc = signature_put(r);
-    const route *rt = r->route;
-    for (int i = 0; rt && rc == 0 && i < rt->nresponse_ops; i++) {
-        if (rt->response_ops[i].always || msg_has_usual_status(&r->res)) {
-            rc = apply_op(r, &rt->response_ops[i]);
-        }
-    }
-    uint32_t at = 0;
-    for (const field *f; rc == 0 && r->extra.pool && (f = headers_each(&r->extra, &at)) != NULL;) {
-        bool first = headers_get(&r->extra, f->name) == f; /* several of a name stay several */
-        rc = first ? headers_set(h, f->name, f->value) : headers_add(h, f->name, f->value);
-    }
-    return rc;
 }

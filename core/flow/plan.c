@@ -94,12 +94,33 @@ static int compile_ops(struct making *m, const struct conf_headerops *c, const c
     return 0;
 }
 
+/* What an upstream says to its proxy, or about itself, stays here unless the route shows it. */
+static void compile_hidden(const struct conf_route *c, route *rt)
+{
+    static const enum token usual[] = {TOKEN_SERVER, TOKEN_DATE, TOKEN_X_ACCEL_BUFFERING, TOKEN_X_ACCEL_EXPIRES,
+                                       TOKEN_X_ACCEL_REDIRECT, TOKEN_X_ACCEL_LIMIT_RATE, TOKEN_X_ACCEL_CHARSET};
+    for (size_t i = 0; i < ARRAY_LEN(usual); i++) {
+        rt->hide[usual[i] >> 6] |= 1ull << (usual[i] & 63);
+    }
+    const struct conf_strs *show = c->exchange.n ? &c->exchange.v[0].show_headers : NULL;
+    for (int i = 0; show && i < show->n; i++) {
+        unsigned t = token_find(show->v[i]);
+        rt->hide[t >> 6] &= ~(1ull << (t & 63));
+    }
+    for (int i = 0; i < c->hide_headers.n; i++) {
+        unsigned t = token_find(c->hide_headers.v[i]);
+        rt->hide[t >> 6] |= 1ull << (t & 63);
+    }
+    rt->hide[0] &= ~1ull; /* TOKEN_NONE: by name */
+}
+
 static void init_route(struct making *m, site *s, const struct conf_route *c, route *rt)
 {
     *rt = (route){.c = c, .site = s, .hooks = (uint32_t)c->hooks, .hook_id = (int)c->hook_id};
     rt->index = m->p->nroutes++;
     plan_logs_route(m->p, rt);
-    if (c->action == CONF_ACTION_PROXY) {
+    compile_hidden(c, rt);
+    if (c->action == CONF_ACTION_PROXY && c->upstream >= 0) {
         rt->hash_key = m->hash_keys[c->upstream];
         rt->tls_name = m->tls_names[c->upstream];
     }

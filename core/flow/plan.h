@@ -39,6 +39,8 @@ struct route {
     struct compress_rules *compress; /* NULL: nothing is compressed, unpacked, or lies there compressed */
     tmpl *host, *reply_body, *reply_location, *tls_name, *hash_key;
     headerop *request_ops, *response_ops;
+    struct exchange *exchange; /* what is unusual about its exchanges; NULL: nothing */
+    uint64_t hide[2];        /* mask of tokens: upstream fields that are not passed */
     int nrequest_ops, nresponse_ops;
     struct access_log **logs; /* nlogs */
     int nlogs;

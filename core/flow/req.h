@@ -115,6 +115,7 @@ struct req {
     str path;            /* what is routed: uri.path until a hook changes it */
     str query;           /* current query, .p NULL when none */
     bool path_changed, query_changed;
+    bool path_kept;      /* rewritten and kept by "break": what the route would put in place of its prefix does not apply */
     regex_match *captures; /* of the route's regex, over capture_subject */
     str capture_subject;
     struct host_match *host_match; /* the site's name is a regex: what it captured */
@@ -140,6 +141,7 @@ struct req {
     struct transcode *packs, *unpacks; /* of filter_compress.c */
     struct tunnel *tunnel;
     struct splice_pipe *relay; /* of flow/relay.c */
+    struct errand *errand; /* of flow/exchange.h; NULL: nothing unusual yet */
     /* -- upstream */
     group *group;        /* a hook may replace the route's */
     bool fetching;
@@ -147,6 +149,7 @@ struct req {
     attempt *attempts;   /* in the pool; REQ_MAX_ATTEMPTS at most */
     int nattempts, cap_attempts, stale_retries;
     str pinned_peer;     /* chosen by a balance hook */
+    str fetch_method;    /* sent upstream when the route says another than the client's */
     bool pick_fresh;     /* the next lease may not come from the pool */
     bool lease_started, upload_on_client; /* the upload waits for the client (true) or for the upstream */
     uint8_t reply_stage; /* of step_reply */

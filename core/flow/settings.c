@@ -1,11 +1,15 @@
 /* settings.c — see settings.h. */
 #include "flow/settings.h"
 
+#include "base/err.h"
 #include "conf/conf.h"
+#include "flow/exchange.h"
 #include "flow/expires.h"
 #include "flow/files.h"
 #include "flow/filter_compress.h"
 #include "flow/mime.h"
+
+#include <stdio.h>
 
 void settings_compile_shared(const struct settings_args *a)
 {
@@ -25,6 +29,14 @@ int settings_compile(const struct settings_args *a, route *rt)
     int rc = files_compile(&files, &rt->files);
     rc = rc ? rc : expires_compile(rt, p, &rt->expires, a->err, a->errcap);
     rc = rc ? rc : filter_compress_compile(rt, p, &rt->compress, a->err, a->errcap);
+    if (rc == 0 && rt->c->exchange.n) {
+        char why[300] = "";
+        rt->exchange = exchange_new(a->plan, rt, why, sizeof why);
+        if (!rt->exchange) {
+            snprintf(a->err, a->errcap, "%s: %s", rt->c->label.n ? rt->c->label.p : "route", why);
+            rc = ERR_CONF;
+        }
+    }
     rt->filters = rc ? 0 : filter_mask(rt);
     return rc;
 }

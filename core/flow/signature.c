@@ -67,7 +67,10 @@ int signature_put(req *r)
     if (r->plan->conf->g.server_header && !(headers_may_have(h, TOKEN_SERVER) && headers_find(h, TOKEN_SERVER))) {
         rc = headers_add_token(h, TOKEN_SERVER, names[signature]);
     }
-    return rc < 0 ? rc : headers_add_token(h, TOKEN_DATE, date_now());
+    if (rc == 0 && !(UNLIKELY(headers_may_have(h, TOKEN_DATE)) && headers_find(h, TOKEN_DATE))) {
+        rc = headers_add_token(h, TOKEN_DATE, date_now());
+    }
+    return rc;
 }
 
 /* The title of an error page, which is not always the status line. */

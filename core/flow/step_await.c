@@ -26,7 +26,7 @@ static int wait_for_head(req *r)
 static int pass_interim(req *r)
 {
     const msg *m = &r->fetch.res;
-    if (m->status == 100 || r->in.version < HTTP_1_1) {
+    if (m->status == 100 || r->in.version < HTTP_1_1 || !attempt_passes_interim(r)) {
         return 0;
     }
     return r->proto->send_info(r, m);
@@ -39,7 +39,7 @@ static int accept_head(req *r)
     a->status = f->res.status;
     attempt_heard(a);
     stats_duration(STAT_HIST_UPSTREAM_TIME, a->head_us - a->start_us);
-    if (f->tunnel && !(forward_upgrades(r) && headers_lists(&f->res.h, TOKEN_UPGRADE, STR("websocket")))) {
+    if (f->tunnel && !forward_may_tunnel(r)) {
         return attempt_failed(r, ERR_UPSTREAM_PROTOCOL);
     }
     if (attempt_status_fails(r, f->res.status)) {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/attempt.h"
+#include "flow/dial.h"
 #include "flow/forward.h"
 #include "flow/grpc.h"
 #include "flow/plan.h"
@@ -28,6 +29,7 @@ static int start_lease(req *r)
         .fresh = r->pick_fresh,
         .pooled = r->route->c->upstream_keepalive && !forward_upgrades(r),
         .h2 = (r->group->own.http2 || r->route->c->upstream_http == CONF_HTTP_2) && !forward_upgrades(r),
+        .tls = r->group->tls,
         .tls_name = tls_name(r),
         .user = &r->job,
     };
@@ -37,6 +39,12 @@ static int start_lease(req *r)
     fetch_init(&r->fetch, &r->pool, r->l, &r->job);
     r->fetch.method = (enum method)r->in.method;
     r->fetch.head_max = (uint32_t)r->route->c->buffer_head;
+    if (UNLIKELY(r->route->exchange != NULL)) {
+        int rc = dial_args(r, &a);
+        if (rc < 0) {
+            return rc;
+        }
+    }
     return lease_start(&r->fetch.lease, r->l, attempt_now(r)->peer, &a);
 }
 

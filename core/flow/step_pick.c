@@ -46,7 +46,7 @@ static peer *pick_peer(req *r)
 static bool must_hold_body(const req *r)
 {
     const struct conf_route *c = r->route->c;
-    return r->body && (c->buffer_request || (c->upstream_http == 0 && r->in.body == MSG_BODY_CHUNKED));
+    return r->body && (c->buffer_request || c->body_in_file || (c->upstream_http == 0 && r->in.body == MSG_BODY_CHUNKED));
 }
 
 static int hold_body(req *r)
@@ -69,10 +69,23 @@ static int run_balance_hook(req *r)
     return rc == HOOK_ANSWER ? STEP_JUMP | STEP_REPLY : rc < 0 ? rc : STEP_NEXT;
 }
 
+/* What is unusual about this exchange: another body, a target of its own. */
+static COLD int prepare_exchange(req *r)
+{
+    int rc = r->timed_out ? ERR_CLIENT_TIMEOUT : attempt_prepare(r);
+    if (rc == ERR_AGAIN) {
+        return req_wait_here(r, REQ_WAIT_CLIENT_BODY, r->route->c->body_timeout, r->received);
+    }
+    return rc;
+}
+
 int step_pick(req *r)
 {
     int rc = must_hold_body(r) ? hold_body(r) : 0;
     if (rc != 0) {
+        return rc;
+    }
+    if (UNLIKELY(r->route->exchange != NULL) && !r->nattempts && (rc = prepare_exchange(r)) != 0) {
         return rc;
     }
     if ((r->route->hooks & (1u << PHASE_BALANCE)) && (rc = run_balance_hook(r)) != STEP_NEXT) {

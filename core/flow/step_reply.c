@@ -1,9 +1,9 @@
 /* step_reply.c — the head of the answer: the upstream's or ours, our fields, the header hook, framing. */
 #include "base/clock.h"
 #include "base/err.h"
+#include "flow/answer.h"
 #include "flow/attempt.h"
 #include "flow/filter.h"
-#include "flow/forward.h"
 #include "flow/grpc.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
@@ -51,7 +51,7 @@ static int frame_reply(req *r)
 
 static int prepare(req *r)
 {
-    int rc = r->has_reply ? 0 : forward_response(r);
+    int rc = r->has_reply ? 0 : answer_from_upstream(r);
     if (rc == 0 && UNLIKELY(validity_matters(r))) {
         rc = validity_apply(r);
     }
@@ -59,7 +59,7 @@ static int prepare(req *r)
         rc = grpc_answer(r);
     }
     if (rc == 0) {
-        rc = forward_finish_head(r);
+        rc = answer_finish_head(r);
     }
     r->reply_stage = has_header_hook(r) ? REPLY_HOOK : REPLY_SEND;
     return rc;

@@ -55,6 +55,21 @@ static int open_in(tempfile *t, str dir)
     return 0;
 }
 
+int tempfile_open_named(tempfile *t, str dir, pool *p, str *name)
+{
+    const char *env = getenv("TMPDIR");
+    str where = dir.n ? dir : str_c(env && *env ? env : "/tmp");
+    str path = pool_printf(p, "%.*s/body.XXXXXX", STR_ARG(where));
+    int fd = mkostemp((char *)(uintptr_t)path.p, O_CLOEXEC);
+    if (fd < 0) {
+        log_error("cannot make a file in %.*s: errno %d", STR_ARG(where), errno);
+        return ERR_IO;
+    }
+    t->file = fileref_new(fd);
+    *name = path;
+    return 0;
+}
+
 /* Up to 64 memory slices with one call. */
 static ssize_t write_some(tempfile *t, const bufq *from)
 {

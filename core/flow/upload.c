@@ -3,7 +3,9 @@
 
 #include "back/client.h"
 #include "base/err.h"
+#include "conf/conf.h"
 #include "flow/body.h"
+#include "flow/exchange_impl.h"
 #include "http/h1_chunk.h"
 #include "net/stream.h"
 
@@ -11,7 +13,10 @@ enum { UPLOAD_PIECE = 256 * 1024, UPLOAD_QUEUED_MAX = 128 * 1024, UPLOAD_TURNS =
 
 int64_t upload_length(const req *r)
 {
-    if (!r->body) {
+    if (!r->body || UNLIKELY(r->route->exchange && !r->route->exchange->c->send_body && !r->route->exchange->body)) {
+        if (r->body) {
+            return -2;
+        }
         return r->in.body == MSG_BODY_LENGTH ? 0 : -2;
     }
     int64_t held = body_size(r->body);

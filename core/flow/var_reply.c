@@ -2,7 +2,10 @@
  * the upstream list every attempt, in order, with ", " between: "10.0.0.1:80, 10.0.0.2:80"; a
  * figure that an attempt did not reach is "-". */
 #include "back/group.h"
+#include "flow/body.h"
+#include "flow/exchange_impl.h"
 #include "flow/plan.h"
+#include "flow/target.h"
 #include "flow/var_impl.h"
 
 #include "base/clock.h"
@@ -174,6 +177,43 @@ str var_get_hostname(req *r, str arg)
 }
 
 /* ---- the upstream */
+
+str var_get_proxy_host(req *r, str arg)
+{
+    (void)arg;
+    str host = target_host(r);
+    return host.n ? host : VAR_ABSENT;
+}
+
+str var_get_proxy_port(req *r, str arg)
+{
+    (void)arg;
+    if (r->errand && r->errand->port.n) {
+        return r->errand->port;
+    }
+    const struct exchange *x = r->route ? r->route->exchange : NULL;
+    return x && x->c->url_port.p ? x->c->url_port : VAR_ABSENT;
+}
+
+enum { BODY_TEXT_MAX = 1 << 20 };
+
+/* Only what was taken in, and into memory. */
+str var_get_request_body(req *r, str arg)
+{
+    (void)arg;
+    str text;
+    if (!r->body || body_file(r->body).n || body_text(r, BODY_TEXT_MAX, &text) < 0 || !text.n) {
+        return VAR_ABSENT;
+    }
+    return text;
+}
+
+str var_get_request_body_file(req *r, str arg)
+{
+    (void)arg;
+    str name = r->body ? body_file(r->body) : VAR_ABSENT;
+    return name.n ? name : VAR_ABSENT;
+}
 
 str var_get_upstream_name(req *r, str arg)
 {

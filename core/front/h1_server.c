@@ -289,7 +289,9 @@ static void write_head(const conn *c, const req *r, fmt *f)
     h1_write_status(f, 1, m->status, m->reason);
     h1_write_fields(f, &m->h);
     if (m->status == 101) {
-        fmt_put(f, STR("Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"));
+        const field *to = headers_find(&m->h, TOKEN_UPGRADE);
+        h1_write_field(f, STR("Upgrade"), to ? to->value : STR("websocket"));
+        fmt_put(f, STR("Connection: upgrade\r\n\r\n"));
         return;
     }
     if (!(r->in.method == METHOD_HEAD && headers_find(&m->h, TOKEN_CONTENT_LENGTH))) {

@@ -438,6 +438,23 @@ str uri_encode_path(str path, pool *p)
     return encode(path, PATH_OK, p);
 }
 
+str uri_encode_target(str target, pool *p)
+{
+    char *out = pool_alloc(p, target.n * 3 + 1);
+    char *at = out;
+    for (size_t i = 0; i < target.n; i++) {
+        unsigned char c = (unsigned char)target.p[i];
+        if (c > ' ' && c < 0x7f) {
+            *at++ = (char)c;
+            continue;
+        }
+        *at++ = '%';
+        *at++ = "0123456789ABCDEF"[c >> 4];
+        *at++ = "0123456789ABCDEF"[c & 15];
+    }
+    return str_of(out, (size_t)(at - out));
+}
+
 str uri_encode_component(str s, pool *p)
 {
     return encode(s, PLAIN_OK, p);

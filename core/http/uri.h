@@ -28,6 +28,8 @@ MUST_USE int uri_parse(str target, enum method m, bool merge_slashes, pool *p, u
 MUST_USE int uri_host(str value, pool *p, str *host, uint16_t *port);
 /* Percent-encodes what may not stand in a path (after normalisation), into the pool; the view itself when nothing must change. */
 str uri_encode_path(str path, pool *p);
+/* A whole target, query included: only what may not stand in a request line (controls, spaces, bytes above 0x7e) is encoded. */
+str uri_encode_target(str target, pool *p);
 /* One component (space → %20). */
 str uri_encode_component(str s, pool *p);
 /* Decodes %XX (and "+" to space when `form`); invalid escapes stay as they are. */

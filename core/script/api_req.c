@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/fmt.h"
 #include "flow/body.h"
-#include "flow/forward.h"
+#include "flow/answer.h"
 #include "flow/plan.h"
 #include "flow/var.h"
 #include "http/cookie.h"
@@ -367,7 +367,7 @@ static int answer(lua_State *L, task *t, int status, str text, str type)
     }
     t->verdict = HOOK_ANSWER;
     req_reply(r, status, text, type);
-    if (replaces && forward_finish_head(r) < 0) {
+    if (replaces && answer_finish_head(r) < 0) {
         return luaL_error(L, "too many header fields");
     }
     return 0;

@@ -78,7 +78,7 @@ static int set_protocols(SSL_CTX *ssl, const char *names, char *err, size_t errc
     return 0;
 }
 
-static int set_common(SSL_CTX *ssl, const char *names, const char *ciphers, char *err, size_t errcap)
+int tls_ctx_common(SSL_CTX *ssl, const char *names, const char *ciphers, char *err, size_t errcap)
 {
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
@@ -230,7 +230,7 @@ static int set_client_auth(tls_server *t, const struct tls_server_args *a, char 
 
 static int set_server(tls_server *t, const struct tls_server_args *a, char *err, size_t errcap)
 {
-    int r = set_common(t->ssl, a->protocols, a->ciphers, err, errcap);
+    int r = tls_ctx_common(t->ssl, a->protocols, a->ciphers, err, errcap);
     if (r < 0) {
         return r;
     }
@@ -295,82 +295,6 @@ void tls_server_unref(tls_server *t)
     }
     free(t->certs);
     free(t->id_context);
-    free(t);
-}
-
-/* ---- client ---- */
-
-static int set_trust(tls_client *t, const struct tls_client_args *a, char *err, size_t errcap)
-{
-    if (!a->verify) {
-        SSL_CTX_set_verify(t->ssl, SSL_VERIFY_NONE, NULL);
-        return 0;
-    }
-    SSL_CTX_set_verify(t->ssl, SSL_VERIFY_PEER, NULL);
-    if (a->ca_pem.n) {
-        int n = tls_cert_trust(SSL_CTX_get_cert_store(t->ssl), a->ca_pem, NULL, err, errcap);
-        return n < 0 ? n : 0;
-    }
-    if (SSL_CTX_set_default_verify_paths(t->ssl) != 1) {
-        snprintf(err, errcap, "the system's CA certificates: %s", tls_reason());
-        return ERR_CONF;
-    }
-    return 0;
-}
-
-static int set_client_cert(tls_client *t, const struct tls_client_args *a, char *err, size_t errcap)
-{
-    if (a->cert_pem.n == 0) {
-        return 0;
-    }
-    struct tls_cert c;
-    struct tls_cert_args args = {.cert_pem = a->cert_pem, .key_pem = a->key_pem, .cert_name = "client certificate"};
-    int r = tls_cert_load(&args, &c, err, errcap);
-    if (r < 0) {
-        return r;
-    }
-    if (SSL_CTX_use_cert_and_key(t->ssl, c.leaf, c.key, c.chain, 1) != 1) {
-        snprintf(err, errcap, "client certificate refused: %s", tls_reason());
-        r = ERR_CONF;
-    }
-    tls_cert_fini(&c);
-    return r;
-}
-
-tls_client *tls_client_new(const struct tls_client_args *a, char *err, size_t errcap)
-{
-    static const unsigned char alpn[] = "\x02h2\x08http/1.1";
-    tls_client *t = calloc(1, sizeof *t);
-    REQUIRE(t != NULL);
-    t->refs = 1;
-    t->verify = a->verify;
-    t->ssl = SSL_CTX_new(TLS_client_method());
-    REQUIRE(t->ssl != NULL);
-    if (set_common(t->ssl, a->protocols, a->ciphers, err, errcap) < 0 || set_trust(t, a, err, errcap) < 0 ||
-        set_client_cert(t, a, err, errcap) < 0) {
-        tls_client_unref(t);
-        return NULL;
-    }
-    if (a->alpn_h2) {
-        REQUIRE(SSL_CTX_set_alpn_protos(t->ssl, alpn, sizeof alpn - 1) == 0);
-    }
-    SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    stream_tls_client_callbacks(t->ssl);
-    return t;
-}
-
-tls_client *tls_client_ref(tls_client *t)
-{
-    t->refs++;
-    return t;
-}
-
-void tls_client_unref(tls_client *t)
-{
-    if (!t || --t->refs) {
-        return;
-    }
-    SSL_CTX_free(t->ssl);
     free(t);
 }
 

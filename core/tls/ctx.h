@@ -54,12 +54,22 @@ void tls_server_unref(tls_server *t);
 
 struct tls_client_args {
     bool verify;
+    bool no_sni;             /* the name is verified, not sent */
+    int verify_depth;        /* 0: OpenSSL's */
     str ca_pem;              /* empty: the system's */
+    str crl_pem;             /* every certificate of the chain is looked up in these; empty: none */
     const char *protocols, *ciphers;
     str cert_pem, key_pem;   /* client certificate; empty: none */
+    const str *passwords;    /* as in tls_cert_args */
+    int npasswords;
     bool alpn_h2;
+    const str *commands;     /* SSL_CONF names and values, in turns */
+    int ncommands;
 };
+/* A context with exactly these settings: a living one is shared. */
 MUST_USE tls_client *tls_client_new(const struct tls_client_args *a, char *err, size_t errcap);
+/* The same for equal settings, different for others: what a connection was opened with. */
+uint64_t tls_client_id(const tls_client *t);
 tls_client *tls_client_ref(tls_client *t);
 void tls_client_unref(tls_client *t);
 

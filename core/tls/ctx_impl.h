@@ -5,6 +5,7 @@
 #ifndef TLS_CTX_IMPL_H
 #define TLS_CTX_IMPL_H
 
+#include "base/list.h"
 #include "base/map.h"
 #include "tls/ctx.h"
 
@@ -46,12 +47,16 @@ struct tls_server {
 
 struct tls_client {
     unsigned refs;
+    list node; /* among the living ones */
+    uint64_t id;
     SSL_CTX *ssl;
-    bool verify;
+    bool verify, no_sni;
 };
 
 /* The set for a lower-case name; NULL: unknown. */
 struct tls_set *tls_server_find(const tls_server *t, str name);
+/* What server and client contexts share: protocol range, TLS 1.2 ciphers (NULL: ours), modes. 0, or ERR_CONF with a text in err. */
+MUST_USE int tls_ctx_common(SSL_CTX *ssl, const char *names, const char *ciphers, char *err, size_t errcap);
 /* The last OpenSSL reason (static text); empties the error queue. */
 const char *tls_reason(void);
 

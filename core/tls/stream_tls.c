@@ -330,7 +330,7 @@ int stream_tls_server(stream *s, tls_server *t)
     return 0;
 }
 
-static bool set_peer_name(struct stream_tls *st, str name, bool verify)
+static bool set_peer_name(struct stream_tls *st, str name, bool verify, bool sni)
 {
     char z[TLS_NAME_MAX + 1];
     unsigned char ip[16];
@@ -341,7 +341,7 @@ static bool set_peer_name(struct stream_tls *st, str name, bool verify)
     z[name.n] = '\0';
     addr a;
     bool is_ip = addr_parse(name, 0, &a) == 0 && a.sa.sa_family != AF_UNIX;
-    if (!is_ip && SSL_set_tlsext_host_name(st->ssl, z) != 1) {
+    if (!is_ip && sni && SSL_set_tlsext_host_name(st->ssl, z) != 1) {
         return false;
     }
     if (!verify) {
@@ -378,7 +378,7 @@ int stream_tls_client(stream *s, tls_client *t, str name, void **resume_slot)
     st->resume_slot = resume_slot;
     SSL_set_connect_state(st->ssl);
     take_over(s, st);
-    if (name.n && !set_peer_name(st, name, t->verify)) {
+    if (name.n && !set_peer_name(st, name, t->verify, !t->no_sni)) {
         st->error = "invalid server name";
         return failed(st, ERR_INVALID);
     }

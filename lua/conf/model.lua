@@ -33,6 +33,7 @@
 ---@field sources? string[] configuration files in the order they were read, for -T
 ---@field error_logs? conf.model.errlog[] error logs; routes name theirs
 ---@field own_error_logs? integer[] those of the process; empty: error_log
+---@field tlsclients? conf.model.tlsclient[] TLS towards upstreams, as routes ask for it
 ---@field resolvers? conf.model.resolver[] DNS servers that groups and routes name
 ---@field upstream_state? string file that keeps what `moongate upstream` changed; absent: kept until the stop
 ---@field mimes? conf.model.mime[] tables of media types by file name extension
@@ -209,6 +210,8 @@
 ---@field hold_small? boolean buffering also holds small pieces back until memory fills or the end
 ---@field buffer_request? boolean the upstream is asked once the whole body is here
 ---@field buffer_request_memory? integer then in a file (bytes)
+---@field body_in_file? "off"|"clean"|"on" the body goes to a file with a name ($request_body_file), which is removed afterwards or stays
+---@field body_dir? string where request bodies are spilled to; absent: temp_dir
 ---@field body_limit? integer request body: 413; 0: none (bytes)
 ---@field body_timeout? integer between two reads of the request body (ms)
 ---@field http2_frame? integer HTTP/2: bytes of a DATA frame at most (bytes)
@@ -242,6 +245,69 @@
 ---@field reset_late? boolean a client that is too slow gets a reset
 ---@field hooks? integer mask of 1 << phase: rewrite access balance header body log
 ---@field hook_id? integer index of the composed functions in the generation
+---@field exchange? conf.model.exchange[] one, or none
+
+---@class conf.model.exchange
+---@field target? string URL made for each request: its host is an upstream's name or an address; replaces the route's upstream ($variables)
+---@field url_host? string $proxy_host; absent: the upstream's name
+---@field url_port? string $proxy_port
+---@field tls? integer TLS towards the upstream; -1: as the upstream says (index from 0)
+---@field own_connection? boolean Connection and Upgrade are what request_headers make of them, and any upgrade may pass
+---@field send_headers? boolean the client's fields go up
+---@field send_body? boolean the client's body goes up
+---@field body? string sent instead of the client's ($variables)
+---@field method? string sent instead of the client's ($variables)
+---@field bind? string local address; an empty result: any ($variables)
+---@field socket_keepalive? boolean TCP keepalive towards the upstream
+---@field retry_on? integer mask of enum retry_reason: exactly these failures are repeated, on other peers; 0: the usual rules
+---@field retry_for? integer time for all attempts; 0: no limit (ms)
+---@field show_headers? string[] upstream fields that are passed though usually not: Date, Server, X-Accel-*
+---@field ignore_headers? string[] upstream fields that mean nothing to the gateway
+---@field first_only? boolean of fields that may stand once the first counts, the others are not passed
+---@field redirects? conf.model.redirect[] what Location and Refresh become; the first that fits
+---@field cookies? conf.model.cookieop[] what becomes of Set-Cookie; the first of each part that fits
+---@field intercept_errors? boolean statuses that the route has an error page for are answered with it
+---@field pass_chunks? boolean chunked answers are not held back, whatever hold_small says
+---@field trailers? boolean the upstream's trailers are passed
+---@field interim? boolean interim answers (103) are passed
+---@field hints? conf.model.text[] and then too when one of these is neither empty nor 0
+---@field ignore_abort? boolean goes on when the client is gone
+---@field force_ranges? boolean ranges of upstream answers are cut here
+
+---@class conf.model.text
+---@field value? string  ($variables)
+
+---@class conf.model.redirect
+---@field from? string beginning of the value; or a PCRE2 pattern for all of it ($variables)
+---@field is_regex? boolean
+---@field caseless? boolean
+---@field to? string  ($variables)
+
+---@class conf.model.cookieop
+---@field part? "domain"|"path"|"flags"
+---@field from? string value of the attribute (path: its beginning); flags: name of the cookie; or a PCRE2 pattern for it ($variables)
+---@field is_regex? boolean
+---@field caseless? boolean
+---@field to? string value; flags: words such as secure, nosecure, httponly, samesite=lax, with spaces between ($variables)
+
+---@class conf.model.tlsclient
+---@field verify? boolean
+---@field verify_depth? integer
+---@field name? string name to verify, and SNI; absent: the Host sent ($variables)
+---@field sni? boolean
+---@field protocols? string "TLSv1.2 TLSv1.3"
+---@field ciphers? string up to TLS 1.2
+---@field ca_pem? string absent: the system's
+---@field crl_pem? string
+---@field cert_pem? string client certificate, PEM bytes
+---@field key_pem? string
+---@field cert_file? string the same as a file that is chosen for each connection; empty: none ($variables)
+---@field key_file? string  ($variables)
+---@field passwords? string[] of encrypted keys
+---@field session_reuse? boolean
+---@field commands? string[] SSL_CONF names and values, in turns
+
+---@class conf.model.route
 ---@field resolver? integer who is asked for names of addresses with variables; -1: nobody (index from 0)
 
 ---@class conf.model.matcher

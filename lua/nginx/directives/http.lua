@@ -15,6 +15,6 @@ return {
     server_names_hash_bucket_size = noop(1, "http"), variables_hash_max_size = noop(1, "http"),
     variables_hash_bucket_size = noop(1, "http"), map_hash_max_size = noop(1, "http"), map_hash_bucket_size = noop(1, "http"),
     connection_pool_size = noop(1, "http server"), request_pool_size = noop(1, "http server"),
-    client_body_temp_path = noop({ 1, 4 }), send_lowat = noop(1),
+    send_lowat = noop(1),
   },
 }

@@ -1,19 +1,69 @@
---- proxy_*: where requests go and what is asked there.
+--- proxy_pass and what belongs to it: where requests go, what is asked there, when another server is asked. Fields of requests and
+--- responses are in proxy_headers.lua, TLS in proxy_ssl.lua.
+local exchange = require "nginx.exchange"
+local units = require "nginx.units"
 
---- proxy_pass URL: { scheme, host, uri }
-local function proxy_pass(d)
-  local scheme, rest = d.args[1]:match("^(https?)://(.*)$")
-  if not scheme then
-    return nil, "invalid URL prefix"
-  end
+local everywhere = "http server location"
+
+local function opt(parse, default, args)
+  return { where = everywhere, args = args or 1, parse = parse, default = default }
+end
+
+local function noop(args)
+  return { where = everywhere, args = args, noop = true }
+end
+
+-- ---- proxy_pass
+
+--- "unix:/path:/uri", "host:port/uri": authority and URI.
+local function split(rest)
   local host, uri = rest:match("^(unix:[^:]+):?(.*)$")
   if not host then
-    host, uri = rest:match("^([^/?]*)(.*)$")
+    host, uri = rest:match("^([^/?#]*)(.*)$")
   end
+  return host, uri
+end
+
+local function has_bad_port(host)
+  local port = host:match("^[^%[:]*:(.*)$") or host:match("^%[.*%]:(.*)$")
+  return port and not host:find("^unix:") and (not port:find("^%d+$") or tonumber(port) > 65535)
+end
+
+--- proxy_pass URL: { scheme, host, uri }, or { url } when it has variables.
+local function proxy_pass(d, scope)
+  local url = d.args[1]
+  if url:find("$", 1, true) then
+    return { url = url }
+  end
+  local scheme, rest = url:match("^(%a+)://(.*)$")
+  scheme = scheme and scheme:lower()
+  if scheme ~= "http" and scheme ~= "https" then
+    return nil, "invalid URL prefix"
+  end
+  local host, uri = split(rest)
   if host == "" then
-    return nil, ('no host in upstream "%s"'):format(d.args[1])
+    return nil, ('no host in upstream "%s"'):format(rest)
+  elseif has_bad_port(host) then
+    return nil, ('invalid port in upstream "%s"'):format(rest)
+  end
+  local where = scope.match and scope.match.match
+  if uri ~= "" and (scope.kind ~= "location" or where == "regex" or where == "named") then
+    return nil, '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, '
+      .. 'or inside "if" statement, or inside "limit_except" block'
+  end
+  if uri:sub(1, 1) == "?" then
+    uri = "/" .. uri
   end
   return { scheme = scheme, host = host, uri = uri ~= "" and uri or nil }
+end
+
+--- The numbers of a group that no upstream {} describes.
+local function implicit(name, address)
+  return {
+    name = name, peers = address and { { address = address, fails = 1, window = 10000 } } or {}, balance = "round_robin",
+    keepalive_idle = 32,
+    keepalive_requests = 1000, keepalive_timeout = 60000, passive_fails = 1, passive_window = 10000, panic_percent = 0, retry_budget = 0,
+  }
 end
 
 --- The group of a URL: one that has the name, else one made of the address.
@@ -26,9 +76,121 @@ local function group(c, p)
   if not address:find("^unix:") and not address:find(":%d+$") then
     address = address .. (p.scheme == "https" and ":443" or ":80")
   end
-  return (c:intern("upstreams", p.scheme .. "://" .. address, {
-    name = p.host, peers = { { address = address } }, tls = p.scheme == "https" or nil,
-  }))
+  return (c:intern("upstreams", address, implicit(address, address)))
+end
+
+--- The path that the location stands for.
+local function location_of(scope)
+  while scope and not scope.match do
+    scope = scope.parent
+  end
+  return scope and scope.match.pattern or ""
+end
+
+local function fixed_target(scope, r, x, p, c)
+  r.upstream = group(c, p)
+  local is_unix = p.host:find("^unix:")
+  x.url_host = is_unix and "localhost" or p.host
+  x.url_port = p.host:match(":(%d+)$") or (is_unix and "" or p.scheme == "https" and "443" or "80")
+  x.secure = p.scheme == "https"
+  r.host_header = x.url_host
+  if p.uri then
+    r.strip, r.strip_path, r.add_path = true, location_of(scope), p.uri
+  end
+end
+
+local function made_target(r, x, p, c)
+  r.upstream = c:intern("upstreams", "$", implicit("$", nil))
+  x.target = p.url
+  x.secure = not p.url:find("^[hH][tT][tT][pP]:")
+  r.host_header = "$proxy_host"
+end
+
+-- ---- proxy_next_upstream
+
+local bits = {
+  error = 1, timeout = 2, invalid_header = 4, http_500 = 8, http_502 = 16, http_503 = 32, http_504 = 64, http_403 = 128, http_404 = 256,
+  http_429 = 512, non_idempotent = 1024, off = 2048, updating = 0,
+}
+
+local function next_upstream(d)
+  local mask, seen = 0, {}
+  for _, word in ipairs(d.args) do
+    local bit = bits[word]
+    if not bit then
+      return nil, ('invalid value "%s"'):format(word)
+    end
+    mask = mask + (seen[word] and 0 or bit)
+    seen[word] = true
+  end
+  return seen.off and bits.off or mask > 0 and mask or bits.off
+end
+
+-- ---- the rest
+
+local function bind(d)
+  if d.args[2] and d.args[2] ~= "transparent" then
+    return nil, ('invalid parameter "%s"'):format(d.args[2])
+  end
+  return d.args[1] == "off" and "" or d.args[1]
+end
+
+--- nginx's own "4k" units, or variables.
+local function rate(d)
+  local text = d.args[1]
+  if not text:find("$", 1, true) and not units.bytes(text) then
+    return nil, "invalid value"
+  end
+  return text
+end
+
+local function version(d)
+  if d.args[1] == "1.0" or d.args[1] == "1.1" or d.args[1] == "2" then
+    return d.args[1]
+  end
+  return nil, ('invalid value "%s"'):format(d.args[1])
+end
+
+--- Set for each route, proxied or not: `error_page` may send a request from here to there, but limits are those of its last route.
+local function buffers(scope, r)
+  local pieces, head = scope:get("proxy_buffers"), scope:get("proxy_buffer_size")
+  r.buffer_response = scope:get("proxy_buffering")
+  r.hold_small = r.buffer_response
+  r.buffer_head = math.max(head, 256)
+  r.buffer_memory = math.max(pieces.count * pieces.size, 4096)
+  r.buffer_file = scope:get("proxy_max_temp_file_size")
+  r.buffer_request = scope:get("proxy_request_buffering")
+end
+
+local function times(scope, r)
+  r.connect_timeout = scope:get("proxy_connect_timeout")
+  r.send_timeout = scope:get("proxy_send_timeout")
+  r.read_timeout = scope:get("proxy_read_timeout")
+  r.tunnel_idle = r.read_timeout
+  r.tries = scope:get("proxy_next_upstream_tries")
+  local limit = scope:get("proxy_limit_rate")
+  r.upstream_rate = limit ~= "0" and limit or nil
+end
+
+local function unusual(scope, x)
+  x.own_connection, x.first_only, x.pass_chunks = true, true, true
+  x.retry_on = scope:get("proxy_next_upstream")
+  x.retry_for = scope:get("proxy_next_upstream_timeout")
+  x.send_headers = scope:get("proxy_pass_request_headers")
+  x.send_body = scope:get("proxy_pass_request_body")
+  x.body = scope:get("proxy_set_body")
+  x.method = scope:get("proxy_method")
+  local to = scope:get("proxy_bind")
+  x.bind = to ~= "" and to or nil
+  x.socket_keepalive = scope:get("proxy_socket_keepalive")
+  x.intercept_errors = scope:get("proxy_intercept_errors")
+  x.ignore_abort = scope:get("proxy_ignore_client_abort")
+  x.force_ranges = scope:get("proxy_force_ranges")
+  x.trailers = scope:get("proxy_pass_trailers")
+  x.interim, x.hints = false, {}
+  for i, value in ipairs(scope:get("early_hints") or {}) do
+    x.hints[i] = { value = value }
+  end
 end
 
 local function route(scope, r, c)
@@ -36,17 +198,56 @@ local function route(scope, r, c)
   if not p then
     return
   end
-  r.action, r.upstream = "proxy", group(c, p)
-  r.host_header = p.host
-  r.forwarded, r.websocket = false, false
-  if p.uri then
-    r.strip, r.strip_path, r.add_path = true, scope.match and scope.match.pattern or "", p.uri
+  local x = exchange.of(r)
+  r.action = "proxy"
+  r.forwarded, r.websocket, r.rewrite_location = false, false, false
+  r.upstream_http = scope:get("proxy_http_version")
+  if p.url then
+    made_target(r, x, p, c)
+  else
+    fixed_target(scope, r, x, p, c)
   end
+  buffers(scope, r)
+  times(scope, r)
+  unusual(scope, x)
 end
 
 return {
   directives = {
     proxy_pass = { where = "location if limit_except", args = 1, parse = proxy_pass },
+    proxy_http_version = opt(version, "1.1"),
+    proxy_method = opt(units.string),
+    proxy_set_body = opt(units.string),
+    proxy_pass_request_headers = opt(units.onoff, true),
+    proxy_pass_request_body = opt(units.onoff, true),
+    proxy_bind = opt(bind, "", { 1, 2 }),
+    proxy_socket_keepalive = opt(units.onoff, false),
+    proxy_connect_timeout = opt(units.time, 60000),
+    proxy_send_timeout = opt(units.time, 60000),
+    proxy_read_timeout = opt(units.time, 60000),
+    proxy_next_upstream = opt(next_upstream, 3, "1+"),
+    proxy_next_upstream_tries = opt(units.number, 0),
+    proxy_next_upstream_timeout = opt(units.time, 0),
+    proxy_intercept_errors = opt(units.onoff, false),
+    proxy_ignore_client_abort = opt(units.onoff, false),
+    proxy_force_ranges = opt(units.onoff, false),
+    proxy_limit_rate = opt(rate, "0"),
+    proxy_pass_trailers = opt(units.onoff, false),
+    early_hints = opt(nil, nil, "1+"),
+    proxy_buffering = opt(units.onoff, true),
+    proxy_request_buffering = opt(units.onoff, true),
+    proxy_buffer_size = opt(units.size, 4096),
+    proxy_buffers = opt(units.bufs, { count = 8, size = 4096 }, 2),
+    proxy_max_temp_file_size = opt(units.size, 1073741824),
+    proxy_busy_buffers_size = noop(1), proxy_temp_file_write_size = noop(1), proxy_temp_path = noop({ 1, 4 }),
+    proxy_send_lowat = noop(1), proxy_headers_hash_max_size = noop(1), proxy_headers_hash_bucket_size = noop(1),
+    proxy_store = noop(1), proxy_store_access = noop({ 1, 3 }), proxy_socket_rcvbuf = noop(1), proxy_socket_sndbuf = noop(1),
+    proxy_cache = noop(1), proxy_cache_path = { where = "http", args = "2+", noop = true }, proxy_cache_key = noop(1),
+    proxy_cache_valid = noop("1+"),
+    proxy_cache_min_uses = noop(1), proxy_cache_bypass = noop("1+"), proxy_no_cache = noop("1+"), proxy_cache_use_stale = noop("1+"),
+    proxy_cache_methods = noop("1+"), proxy_cache_lock = noop(1), proxy_cache_lock_timeout = noop(1), proxy_cache_lock_age = noop(1),
+    proxy_cache_revalidate = noop(1), proxy_cache_convert_head = noop(1), proxy_cache_background_update = noop(1),
+    proxy_cache_max_range_offset = noop(1),
   },
   route = route,
 }

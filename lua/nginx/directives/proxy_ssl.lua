@@ -1,0 +1,140 @@
+--- proxy_ssl_*: TLS towards upstreams. Settings are interned by content, so that locations that say the same share sessions and
+--- pooled connections.
+local exchange = require "nginx.exchange"
+local units = require "nginx.units"
+
+local everywhere = "http server location"
+
+local function opt(parse, default, args)
+  return { where = everywhere, args = args or 1, parse = parse, default = default }
+end
+
+local protocols = { SSLv2 = true, SSLv3 = true, TLSv1 = true, ["TLSv1.1"] = true, ["TLSv1.2"] = true, ["TLSv1.3"] = true }
+
+local function protocol_list(d)
+  for _, word in ipairs(d.args) do
+    if not protocols[word] then
+      return nil, ('invalid value "%s"'):format(word)
+    end
+  end
+  return table.concat(d.args, " ")
+end
+
+local function file(d, _, c)
+  return d.args[1] ~= "" and c:need_file(c:conf_path(d.args[1]), d) or ""
+end
+
+--- Lines of a file of passwords.
+local function passwords(d, scope, c)
+  local list = {}
+  for line in (file(d, scope, c) or ""):gmatch("[^\r\n]+") do
+    list[#list + 1] = line
+  end
+  return list
+end
+
+--- A file's bytes, or the template of its name when it has variables, or "" for none. "data:" is text.
+local function pem(d, _, c)
+  local text = d.args[1]
+  if text:find("$", 1, true) then
+    return { template = text }
+  elseif text == "" or text:sub(1, 5) == "data:" then
+    return { bytes = text:gsub("^data:", "", 1) }
+  end
+  return { bytes = c:need_file(c:conf_path(text), d) }
+end
+
+--- Names that requests make are looked for beside the configuration file, as those that are fixed.
+local function full_name(c, value)
+  if not value or not value.template then
+    return value and value.bytes ~= "" and "data:" .. value.bytes or nil
+  end
+  local t = value.template
+  return t:find("^[/$]") and t:find("^/") and t or t:find("^data:") and t or c:conf_path("") .. t
+end
+
+local function identity(scope, t, c)
+  local cert, key = scope:get("proxy_ssl_certificate"), scope:get("proxy_ssl_certificate_key")
+  if not cert then
+    return
+  end
+  if cert.template or key and key.template then
+    t.cert_file, t.key_file = full_name(c, cert), full_name(c, key)
+  elseif cert.bytes ~= "" then
+    if not key then
+      return c:error(scope:at("proxy_ssl_certificate"), 'no "proxy_ssl_certificate_key" is defined for certificate "%s"',
+        scope:at("proxy_ssl_certificate").args[1])
+    end
+    t.cert_pem, t.key_pem = cert.bytes, key.bytes
+  end
+  t.passwords = scope:get("proxy_ssl_password_file")
+end
+
+local function trust(scope, t, c)
+  t.verify = scope:get("proxy_ssl_verify")
+  t.verify_depth = scope:get("proxy_ssl_verify_depth")
+  local ca, crl = scope:get("proxy_ssl_trusted_certificate"), scope:get("proxy_ssl_crl")
+  t.ca_pem, t.crl_pem = ca ~= "" and ca or nil, crl ~= "" and crl or nil
+  if t.verify and not t.ca_pem then
+    c:error(scope:at("proxy_pass"), "no proxy_ssl_trusted_certificate for proxy_ssl_verify")
+  end
+end
+
+--- One text that tells settings apart.
+local function key_of(t)
+  local names, out = {}, {}
+  for name in pairs(t) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local v = t[name]
+    out[i] = ("%s=%s"):format(name, type(v) == "table" and table.concat(v, "\1") or tostring(v))
+  end
+  return table.concat(out, "\2")
+end
+
+local function route(scope, r, c)
+  if not scope:handler("proxy_pass") then
+    return
+  end
+  local x = exchange.of(r)
+  local secure = x.secure
+  x.secure = nil
+  if not secure then
+    return
+  end
+  local t = {
+    name = scope:get("proxy_ssl_name") or "$proxy_host", sni = scope:get("proxy_ssl_server_name"),
+    protocols = scope:get("proxy_ssl_protocols"),
+    ciphers = scope:get("proxy_ssl_ciphers"), session_reuse = scope:get("proxy_ssl_session_reuse"), commands = {},
+  }
+  for _, args in ipairs(scope:get("proxy_ssl_conf_command") or {}) do
+    table.insert(t.commands, args[1])
+    table.insert(t.commands, args[2])
+  end
+  trust(scope, t, c)
+  identity(scope, t, c)
+  x.tls = c:intern("tlsclients", key_of(t), t)
+end
+
+return {
+  directives = {
+    proxy_ssl_session_reuse = opt(units.onoff, true),
+    proxy_ssl_protocols = opt(protocol_list, "TLSv1.2 TLSv1.3", "1+"),
+    proxy_ssl_ciphers = opt(units.string, "DEFAULT"),
+    proxy_ssl_name = opt(units.string),
+    proxy_ssl_server_name = opt(units.onoff, false),
+    proxy_ssl_verify = opt(units.onoff, false),
+    proxy_ssl_verify_depth = opt(units.number, 1),
+    proxy_ssl_trusted_certificate = opt(file),
+    proxy_ssl_crl = opt(file),
+    proxy_ssl_certificate = opt(pem),
+    proxy_ssl_certificate_key = opt(pem),
+    proxy_ssl_password_file = opt(passwords),
+    proxy_ssl_conf_command = { where = everywhere, args = 2, many = true },
+    proxy_ssl_certificate_cache = { where = everywhere, args = { 1, 3 }, noop = true },
+    proxy_ssl_key_log = { where = everywhere, args = 1, noop = true },
+  },
+  route = route,
+}
