@@ -140,3 +140,26 @@ uint32_t hash_crc32(uint32_t crc, str s)
     static uint32_t table[256];
     return crc_update(crc_table(table, 0xedb88320u), crc, s);
 }
+
+uint32_t hash_murmur2(str s)
+{
+    const uint32_t mul = 0x5bd1e995;
+    uint32_t h = (uint32_t)s.n;
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t left = s.n;
+    for (; left >= 4; p += 4, left -= 4) {
+        uint32_t k = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+        k *= mul;
+        k ^= k >> 24;
+        h = h * mul ^ k * mul;
+    }
+    if (left) {
+        for (size_t i = left; i-- > 0;) {
+            h ^= (uint32_t)p[i] << 8 * i;
+        }
+        h *= mul;
+    }
+    h ^= h >> 13;
+    h *= mul;
+    return h ^ h >> 15;
+}

@@ -12,5 +12,7 @@ uint64_t hash_keyed(str s, uint64_t k0, uint64_t k1);
 uint32_t hash_crc32c(uint32_t crc, str s);
 /* The CRC of zlib, for hashes that must agree with other programs'. */
 uint32_t hash_crc32(uint32_t crc, str s);
+/* MurmurHash2 with seed 0, which others share out clients with. */
+uint32_t hash_murmur2(str s);
 
 #endif

@@ -19,7 +19,7 @@ struct conf_ints {
 };
 
 /* table: the object kinds */
-#define CONF_OBJECTS(X) X(matcher) X(headerop) X(cert) X(tlspolicy) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(text) X(redirect) X(cookieop) X(tlsclient) X(exchange) X(gateway)
+#define CONF_OBJECTS(X) X(errorpage) X(rewriteop) X(uservar) X(varentry) X(matcher) X(headerop) X(cert) X(tlspolicy) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(text) X(redirect) X(cookieop) X(tlsclient) X(exchange) X(gateway)
 
 enum conf_kind {
 #define X(kind) CONF_KIND_##kind,
@@ -73,6 +73,10 @@ enum conf_precompressed { CONF_PRECOMPRESSED_OFF, CONF_PRECOMPRESSED_ON, CONF_PR
 enum conf_links { CONF_LINKS_FOLLOW, CONF_LINKS_INSIDE, CONF_LINKS_NONE, CONF_LINKS_OWNER };
 enum conf_cookieop_part { CONF_COOKIE_DOMAIN, CONF_COOKIE_PATH, CONF_COOKIE_FLAGS };
 enum conf_body_in_file { CONF_BODY_FILE_OFF, CONF_BODY_FILE_CLEAN, CONF_BODY_FILE_ON };
+enum conf_var_kind { CONF_VAR_SET, CONF_VAR_CAPTURE, CONF_VAR_MAP, CONF_VAR_GEO, CONF_VAR_SPLIT };
+enum conf_rewrite { CONF_REWRITE_SET, CONF_REWRITE_IF, CONF_REWRITE_REWRITE, CONF_REWRITE_RETURN, CONF_REWRITE_BREAK };
+enum conf_test { CONF_TEST_TRUE, CONF_TEST_EQUAL, CONF_TEST_MATCH, CONF_TEST_FILE, CONF_TEST_DIR, CONF_TEST_EXISTS, CONF_TEST_EXEC };
+enum conf_rewrite_flag { CONF_FLAG_NONE, CONF_FLAG_LAST, CONF_FLAG_BREAK, CONF_FLAG_REDIRECT };
 enum conf_phase { PHASE_REWRITE, PHASE_ACCESS, PHASE_BALANCE, PHASE_HEADER, PHASE_BODY, PHASE_LOG, PHASE_COUNT };
 
 typedef struct conf {

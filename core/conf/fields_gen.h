@@ -28,8 +28,44 @@
 #define CONF_PICK_tlsclient(...)
 #define CONF_PICK_exchange(...)
 #define CONF_PICK_gateway(...)
+#define CONF_PICK_varentry(...)
+#define CONF_PICK_uservar(...)
+#define CONF_PICK_rewriteop(...)
+#define CONF_PICK_errorpage(...)
 #define CONF_TAKE(TYPE, name, arg) CONF_C_##TYPE(name, arg)
 #define F(kind, TYPE, name, arg, def, doc) CONF_PICK_##kind(TYPE, name, arg)
+
+struct conf_varentry {
+#undef CONF_PICK_varentry
+#define CONF_PICK_varentry(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_varentry
+#define CONF_PICK_varentry(...)
+};
+
+struct conf_uservar {
+#undef CONF_PICK_uservar
+#define CONF_PICK_uservar(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_uservar
+#define CONF_PICK_uservar(...)
+};
+
+struct conf_rewriteop {
+#undef CONF_PICK_rewriteop
+#define CONF_PICK_rewriteop(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_rewriteop
+#define CONF_PICK_rewriteop(...)
+};
+
+struct conf_errorpage {
+#undef CONF_PICK_errorpage
+#define CONF_PICK_errorpage(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_errorpage
+#define CONF_PICK_errorpage(...)
+};
 
 struct conf_matcher {
 #undef CONF_PICK_matcher

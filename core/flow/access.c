@@ -38,8 +38,7 @@ int access_challenge(req *r, str name, str value)
 
 static int refuse_now(req *r, int status)
 {
-    error_answer(r, status);
-    return STEP_JUMP | STEP_REPLY;
+    return error_answer(r, status);
 }
 
 /* Every 401 of a route takes as long, whatever was wrong. */

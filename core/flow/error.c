@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "flow/body.h"
 #include "flow/plan.h"
+#include "flow/reroute.h"
 #include "flow/signature.h"
 #include "flow/steps.h"
 #include "http/status.h"
@@ -51,38 +52,42 @@ static int status_of(const req *r, int err)
     return status >= 400 ? status : 500;
 }
 
-/* What is told apart in the configuration only. */
-static int status_sent(int status)
+int error_answer(req *r, int status)
 {
-    return status >= 494 && status <= 497 ? 400 : status;
-}
-
-void error_answer(req *r, int status)
-{
+    int to = reroute_error(r, status);
+    if (to > 0) {
+        return to;
+    }
+    if (to < 0) {
+        r->err_status = 500;
+    }
     msg_init(&r->res, &r->pool);
     r->error_page = true;
     r->allows = 0;
     r->reply_stage = 0; /* a head that was being prepared is dropped */
-    req_reply(r, status_sent(status), signature_page(r, status), STR("text/html"));
+    req_reply(r, r->err_status, signature_page(r, to < 0 ? 500 : status), STR("text/html"));
+    return STEP_JUMP | STEP_REPLY;
 }
 
-void error_reply(req *r, int err)
+int error_reply(req *r, int err)
 {
     int status = status_of(r, err);
     req_log_error(r, err, status);
-    error_answer(r, status);
+    int to = error_answer(r, status);
     if (err == ERR_CLIENT_TIMEOUT || (r->body && !body_is_consumed(r) && status == 413)) {
         r->close = true;
     }
+    return to;
 }
 
 int error_status(req *r, int status)
 {
-    bool bare = status < 300 || status_has_no_body(status);
+    if (status >= 300 && !status_has_no_body(status)) {
+        return error_answer(r, status);
+    }
     if (!r->res.h.pool) {
         msg_init(&r->res, &r->pool);
     }
-    r->error_page = status >= 400;
-    req_reply(r, status_sent(status), bare ? STR_EMPTY : signature_page(r, status), bare ? STR_EMPTY : STR("text/html"));
+    req_reply(r, status, STR_EMPTY, STR_EMPTY);
     return STEP_JUMP | STEP_REPLY;
 }

@@ -4,10 +4,11 @@
 
 #include "flow/req_log.h"
 
-/* Fills r->res and r->reply_body for `err`; logs it with the request's id at the right level. A client gone (499) makes none. */
-void error_reply(req *r, int err);
+/* Fills r->res and r->reply_body for `err`; logs it with the request's id at the right level. A client gone (499) makes none.
+ * The route may have an error page for it: returns what a step returns, STEP_JUMP | the step that goes on. */
+int error_reply(req *r, int err);
 /* The same for a status that a rule of the configuration wants (limits, access); nothing is logged. */
-void error_answer(req *r, int status);
+int error_answer(req *r, int status);
 /* An answer that is only a status, with its page; fields already in r->res.h are kept. The jump. */
 MUST_USE int error_status(req *r, int status);
 

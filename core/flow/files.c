@@ -6,9 +6,9 @@
 #include "conf/conf.h"
 #include "flow/error.h"
 #include "flow/links.h"
-#include "flow/route_nginx.h"
 #include "flow/mime.h"
 #include "flow/redirect.h"
+#include "flow/reroute.h"
 #include "flow/reply_file.h"
 #include "flow/steps.h"
 #include "flow/tmpl.h"
@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { MAX_REROUTES = 10 };
 
 struct try_file {
     tmpl *name;
@@ -166,34 +165,9 @@ static int stat_file(req *r, str path, struct stat *st)
 
 /* -- going on elsewhere */
 
-static int go(req *r)
-{
-    return ++r->redirects > MAX_REROUTES ? ERR_LOOP : STEP_JUMP | STEP_ROUTE;
-}
-
 static int go_to_path(req *r, str path)
 {
-    set_path(r, path);
-    return go(r);
-}
-
-/* A path with its own query, or none. */
-static int go_to_target(req *r, str target)
-{
-    size_t mark = str_find(target, '?', 0);
-    r->query = mark < target.n ? str_from(target, mark + 1) : (str){NULL, 0};
-    r->query_changed = true;
-    return go_to_path(r, str_of(target.p, mark));
-}
-
-static int go_to_named(req *r, str name)
-{
-    r->next_route = r->site->nested ? route_nginx_named(r->site->nested, name) : NULL;
-    if (!r->next_route) {
-        req_log(r, LOG_ERROR_, "could not find named location \"%.*s\"", STR_ARG(name));
-        return ERR_IO;
-    }
-    return go(r);
+    return reroute_uri(r, path, r->query);
 }
 
 /* -- try_files */
@@ -253,7 +227,7 @@ static int fall_back(req *r)
     if (to.n == 0 || memchr(to.p, 0, to.n)) {
         return ERR_NOT_FOUND;
     }
-    return to.p[0] == '@' ? go_to_named(r, to) : go_to_target(r, to);
+    return to.p[0] == '@' ? reroute_named(r, to) : reroute_text(r, to);
 }
 
 int files_try(req *r)

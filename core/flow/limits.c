@@ -37,9 +37,9 @@ static int add_retry_after(req *r, int64_t us)
 static int refuse(req *r, const struct conf_limit *c, int64_t retry_us)
 {
     stats_add(STAT_LIMITED, 1);
-    error_answer(r, (int)c->status);
-    int rc = c->retry_after && retry_us >= 0 ? add_retry_after(r, retry_us) : 0;
-    return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
+    int to = error_answer(r, (int)c->status);
+    int rc = c->retry_after && retry_us >= 0 && to == (STEP_JUMP | STEP_REPLY) ? add_retry_after(r, retry_us) : 0;
+    return rc < 0 ? rc : to;
 }
 
 /* -- rates */

@@ -13,7 +13,10 @@
 #include "flow/route_nginx.h"
 #include "flow/settings.h"
 #include "flow/tmpl.h"
+#include "flow/uservar.h"
+#include "flow/zones.h"
 #include "http/headers.h"
+#include "http/method.h"
 #include "net/addr.h"
 
 #include <stdio.h>
@@ -142,10 +145,6 @@ static int compile_route(struct making *m, route *rt)
     rc = rc ? rc
             : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
     m->rt = NULL;
-    if (rc == 0 && c->guard.n) {
-        struct guard_args a = {&c->guard.v[0], rt, m->p->zones, &m->p->pool, m->err, m->cap};
-        rc = guard_compile(&a, &rt->guard);
-    }
     const struct settings_args s = {m->p, m->err, m->cap};
     return rc ? rc : settings_compile(&s, rt);
 }
@@ -263,7 +262,11 @@ plan *plan_new(conf *c, uint64_t generation, char *err, size_t errcap)
     p->refs = 1;
     p->generation = generation;
     struct making m = {.p = p, .err = err, .cap = errcap};
-    if (compile_all(&m) < 0) {
+    p->vars = uservars_new(&c->g.vars, &p->pool, err, errcap);
+    const uservars *before = uservars_name(p->vars);
+    int rc = p->vars ? compile_all(&m) : ERR_CONF;
+    uservars_name(before);
+    if (rc < 0) {
         pool_fini(&p->pool);
         free(p);
         return NULL;
@@ -344,9 +347,11 @@ int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
     struct bound old;
     set_aside(p, &old);
     /* logs first: what can fail must not have touched the running groups */
+    const uservars *before = uservars_name(p->vars); /* lines of logs are templates */
     int rc = bind_zones(p, err, errcap);
     rc = rc ? rc : plan_logs_open(p, group_set_loop(groups), err, errcap);
     rc = rc ? rc : open_names(p, groups, err, errcap);
+    uservars_name(before);
     rc = rc ? rc : group_set_apply(groups, p->conf, p->groups, err, errcap);
     release(p, &old);
     if (rc < 0) {

@@ -51,6 +51,10 @@ struct route {
     uint32_t filters;        /* mask of FILTER_* (filter.h) */
     int hook_id;
     tmpl *rate, *rate_after, *upstream_rate; /* bytes a second; NULL: no limit */
+    struct rewrites *rewrites; /* NULL: none */
+    struct error_pages *error_pages; /* NULL: none */
+    struct referers *referers; /* NULL: every Referer is valid */
+    struct capture *capture; /* named groups of the pattern; NULL: none */
     struct guard *guard;     /* limits and access control; NULL: none */
     uint32_t index;          /* in the plan, for per-route metrics */
     struct route_when *when; /* matchers, compiled (route.c) */
@@ -98,6 +102,7 @@ struct plan {
     uint32_t nroutes;
     struct mime **mimes;     /* same order as conf->g.mimes */
     struct access_log **logs; /* same order as conf->g.logs; opened by plan_attach */
+    struct uservars *vars;   /* custom variables */
     void *script;            /* the generation's VM, for flow_hooks */
     void (*on_free)(void *owner); /* last reference gone */
     void *owner;

@@ -146,7 +146,7 @@ static bool last_element(str *rest, str *out)
 }
 
 /* One field's list from the right. True: the search is over. */
-static bool search_list(req *r, const trust *t, str rest)
+static bool search_list(const trust *t, str rest, addr *client)
 {
     str element;
     while (last_element(&rest, &element)) {
@@ -154,7 +154,7 @@ static bool search_list(req *r, const trust *t, str rest)
         if (!parse_address(t->token == TOKEN_FORWARDED ? forwarded_for_of(element) : element, &a)) {
             return true;
         }
-        r->client.addr = a;
+        *client = a;
         if (!t->recursive || !trust_has(t, &a)) {
             return true;
         }
@@ -166,18 +166,26 @@ enum { FIELDS_MAX = 16 };
 
 /* Several fields of the name are one list; fields beyond the bound, the oldest, are not looked at.
  */
-static void search_fields(req *r, const trust *t, const field *f)
+static void search_fields(const trust *t, const headers *h, const field *f, addr *client)
 {
     const field *fields[FIELDS_MAX];
     unsigned n = 0;
-    for (; f; f = headers_next(&r->in.h, f)) {
+    for (; f; f = headers_next(h, f)) {
         fields[n++ % FIELDS_MAX] = f;
     }
     unsigned kept = n < FIELDS_MAX ? n : FIELDS_MAX;
     for (unsigned i = 1; i <= kept; i++) {
-        if (search_list(r, t, fields[(n - i) % FIELDS_MAX]->value)) {
+        if (search_list(t, fields[(n - i) % FIELDS_MAX]->value, client)) {
             return;
         }
+    }
+}
+
+void realip_walk(const headers *h, const trust *t, addr *client)
+{
+    const field *f = trust_has(t, client) ? headers_find(h, TOKEN_X_FORWARDED_FOR) : NULL;
+    if (f) {
+        search_fields(t, h, f, client);
     }
 }
 
@@ -192,7 +200,7 @@ static void apply(req *r, const trust *t)
     }
     const field *f = t->token ? headers_find(&r->in.h, (enum token)t->token) : headers_get(&r->in.h, t->header);
     if (f) {
-        search_fields(r, t, f);
+        search_fields(t, &r->in.h, f, &r->client.addr);
     }
 }
 

@@ -45,6 +45,8 @@ const proxy_facts *realip_proxy(const req *r);
 void realip_apply(req *r);
 /* The same for a route's own trust, when nobody has said yet who the client is. */
 void realip_apply_late(req *r, const trust *t);
+/* The client's address by X-Forwarded-For when *client, the peer so far, is trusted; else it stays. */
+void realip_walk(const headers *h, const trust *t, addr *client);
 /* Is the peer in the site's trusted networks? */
 bool realip_peer_is_trusted(const req *r);
 /* The X-Forwarded-For to send: what the trusted peer sent and the peer itself; for any other peer

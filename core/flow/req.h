@@ -115,10 +115,10 @@ struct req {
     str path;            /* what is routed: uri.path until a hook changes it */
     str query;           /* current query, .p NULL when none */
     bool path_changed, query_changed;
-    bool path_kept;      /* rewritten and kept by "break": what the route would put in place of its prefix does not apply */
-    regex_match *captures; /* of the route's regex, over capture_subject */
+    regex_match *captures; /* of the last regex that matched, over capture_subject */
     str capture_subject;
     struct host_match *host_match; /* the site's name is a regex: what it captured */
+    struct uservar_value *values; /* of custom variables, by index; NULL: none was asked for */
     int nparams;
     struct body *body;   /* request body; NULL: none */
     struct subreq *sub;  /* this is a sub-request (flow/subreq.h); NULL: a client's */
@@ -127,7 +127,6 @@ struct req {
     msg res;             /* what goes to the client */
     str reply_body;      /* a reply made here; sent instead of an upstream's body */
     mem *res_mem;        /* pins the upstream head that `res` points into */
-    const route *next_route; /* of an internal redirect: this one, whatever the path */
     bool tried_below;    /* r->path is a name below the root that try_files found (files.c) */
     bool has_reply;      /* res + reply_body are the answer */
     bool head_sent, res_last;
@@ -161,6 +160,12 @@ struct req {
     uint8_t step;        /* enum req_step */
     uint8_t wait;        /* enum req_wait */
     uint8_t redirects;
+    bool stay;           /* the site is known and its rewrites were run: the route step only looks for a route */
+    bool internal;       /* the URI was changed here: routes for internal use may take it */
+    bool uri_changed;    /* by a rewrite op: a route is looked for anew */
+    bool path_kept;      /* rewritten and kept by "break": what the route would put in place of its prefix does not apply */
+    bool in_error_page;  /* an error page is on its way: another error has none, unless the route says so */
+    uint16_t err_status; /* of the error whose page is being made: what the client is told; 0: the page's own */
     bool timed_out, total_expired, client_gone, in_run;
     bool no_buffer;      /* the upstream asked for no buffering (X-Accel-Buffering: no) */
     bool error_page;     /* the answer is an error made here */

@@ -7,7 +7,10 @@
 #include "flow/expires.h"
 #include "flow/files.h"
 #include "flow/filter_compress.h"
+#include "flow/filter.h"
+#include "flow/guard.h"
 #include "flow/mime.h"
+#include "flow/plan_way.h"
 
 #include <stdio.h>
 
@@ -38,5 +41,9 @@ int settings_compile(const struct settings_args *a, route *rt)
         }
     }
     rt->filters = rc ? 0 : filter_mask(rt);
-    return rc;
+    if (rc == 0 && rt->c->guard.n) {
+        struct guard_args way = {&rt->c->guard.v[0], rt, a->plan->zones, p, a->err, a->errcap};
+        rc = guard_compile(&way, &rt->guard);
+    }
+    return rc ? rc : plan_way(rt->site, rt, p, a->err, a->errcap);
 }

@@ -1,4 +1,5 @@
-/* settings.h — what a route says about its answers, compiled with the plan: files and media types, expiry, filters. */
+/* settings.h — what a route says about its answers, compiled with the plan: files and media types, expiry, filters,
+ * limits and access, rewrites and error pages. */
 #ifndef FLOW_SETTINGS_H
 #define FLOW_SETTINGS_H
 

@@ -52,6 +52,11 @@ static int frame_reply(req *r)
 static int prepare(req *r)
 {
     int rc = r->has_reply ? 0 : answer_from_upstream(r);
+    if (UNLIKELY(r->err_status)) { /* a page made for an error tells that error */
+        r->res.status = r->err_status;
+        r->res.reason = STR_EMPTY;
+        r->allows = 0;
+    }
     if (rc == 0 && UNLIKELY(validity_matters(r))) {
         rc = validity_apply(r);
     }

@@ -4,10 +4,10 @@
 #include "flow/access.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
+#include "flow/reroute.h"
+#include "flow/rewrite.h"
 #include "flow/steps.h"
 #include "shm/stats.h"
-
-enum { MAX_REROUTES = 10 };
 
 /* The target is split once; an absolute-form target replaces Host (RFC 9112 §3.2.2). */
 static int split_target(req *r)
@@ -81,13 +81,29 @@ static int after_hook(req *r, int verdict)
         return STEP_JUMP | STEP_REPLY;
     }
     if (verdict == HOOK_REROUTE) {
-        return ++r->redirects > MAX_REROUTES ? ERR_LOOP : STEP_JUMP | STEP_ROUTE;
+        return ++r->redirects > REROUTES_MAX ? ERR_LOOP : STEP_JUMP | STEP_ROUTE;
     }
     return verdict;
 }
 
+/* Ops of the chosen route; those of the site itself were run before it was. */
+static int run_ops(req *r)
+{
+    if (r->route == r->site->fallback) {
+        return STEP_NEXT;
+    }
+    int rc = rewrite_run(r, r->route->rewrites);
+    return rc == STEP_NEXT && r->uri_changed ? reroute_again(r) : rc;
+}
+
 int step_rewrite(req *r)
 {
+    if (UNLIKELY(r->route->rewrites)) {
+        int rc = run_ops(r);
+        if (rc != STEP_NEXT) {
+            return rc;
+        }
+    }
     if (!(r->route->hooks & (1u << PHASE_REWRITE))) {
         return STEP_NEXT;
     }

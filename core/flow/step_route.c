@@ -8,9 +8,11 @@
 #include "flow/plan.h"
 #include "flow/realip.h"
 #include "flow/redirect.h"
+#include "flow/rewrite.h"
 #include "flow/route.h"
 #include "flow/route_nginx.h"
 #include "flow/steps.h"
+#include "flow/uservar.h"
 
 static int find_site(req *r)
 {
@@ -52,7 +54,7 @@ static int method_not_allowed(req *r, uint32_t allowed)
 static bool goes_straight_up(const req *r)
 {
     enum { BEFORE = 1u << PHASE_REWRITE | 1u << PHASE_ACCESS };
-    return r->group && !r->route->guard && !(r->route->hooks & BEFORE) && (!r->route->c->slash_redirect || r->site->nested) &&
+    return r->group && !r->route->guard && !r->route->rewrites && !(r->route->hooks & BEFORE) && (!r->route->c->slash_redirect || r->site->nested) &&
            !r->route->c->try_files.n;
 }
 
@@ -64,10 +66,11 @@ static int apply_route(req *r)
         timer_set(r->l, &r->total, c->total_timeout);
     }
     if (r->in.body != MSG_BODY_NONE) {
-        if (r->in.body == MSG_BODY_LENGTH && c->body_limit && r->in.length > c->body_limit) {
+        bool told = r->err_status == 413; /* on the way to the page that says so */
+        if (r->in.body == MSG_BODY_LENGTH && c->body_limit && r->in.length > c->body_limit && !told) {
             return ERR_BODY_TOO_LARGE;
         }
-        if (!r->body) {
+        if (!r->body && !told) {
             r->body = body_new(r);
         }
     }
@@ -93,6 +96,12 @@ static int route_nested(req *r)
         return r->route ? apply_route(r) : ERR_NO_ROUTE;
     }
     req_take_route(r, rt);
+    if (UNLIKELY(r->route->capture && r->captures)) {
+        capture_take(r->route->capture, r, r->capture_subject, r->captures);
+    }
+    if (UNLIKELY(r->route->c->internal && !r->internal)) {
+        return ERR_NOT_FOUND;
+    }
     if (UNLIKELY(rt->c->slash_redirect) && rt->c->match != CONF_MATCH_REGEX && r->path.n + 1 == rt->c->pattern.n) {
         int rc = redirect_to_slash(r);
         return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
@@ -100,9 +109,10 @@ static int route_nested(req *r)
     return apply_route(r);
 }
 
-int step_route(req *r)
+/* A request comes in, or to another URI: the site, and what it does before a route is chosen. */
+static int enter_site(req *r)
 {
-    if (!r->site || (r->redirects && !r->sub)) {
+    if (!r->site || (r->redirects && !r->internal && !r->sub)) {
         int rc = find_site(r);
         if (rc < 0) {
             return rc;
@@ -113,12 +123,26 @@ int step_route(req *r)
             return error_status(r, rc);
         }
     }
-    r->tried_below = false;
-    if (r->next_route) {
-        req_take_route(r, r->next_route);
-        r->next_route = NULL;
-        return apply_route(r);
+    const route *own = r->site->fallback;
+    if (LIKELY(!own || !own->rewrites)) {
+        return STEP_NEXT;
     }
+    r->route = own;
+    int rc = rewrite_run(r, own->rewrites);
+    r->uri_changed = false;
+    return rc;
+}
+
+int step_route(req *r)
+{
+    if (LIKELY(!r->stay)) {
+        int rc = enter_site(r);
+        if (rc != STEP_NEXT) {
+            return rc;
+        }
+    }
+    r->stay = false;
+    r->tried_below = false;
     if (r->site->nested) {
         return route_nested(r);
     }

@@ -1,10 +1,11 @@
 /* steps.c — the life of one request. This table is the program's table of contents: rows run in order, a step falls through to the next row
- * unless it says otherwise, and may jump only to the rows listed beside it.
+ * unless it says otherwise, and may jump only to the rows listed beside it. Up to reply an error page, or another internal redirect, leads to route (another URI) or
+ * rewrite (a named route).
  *
  *   step      may wait for              may jump to
  *   admit     -                         reply (refused)
  *   route     -                         pick (no hook, no answer of our own), reply
- *   rewrite   script                    route, reply
+ *   rewrite   script                    route (another URI), reply
  *   limit     its turn                  reply
  *   access    script, sub-request       route, reply
  *   mirror    client body               reply
@@ -14,7 +15,7 @@
  *   lease     connect, handshake        pick, reply
  *   send      client body, writable     pick, reply
  *   await     head, deadline            pick, reply
- *   reply     script, writable          route (error page), finish
+ *   reply     script, writable          route, finish
  *   stream    data, window, tunnel      finish
  *   finish    writable                  -
  *   log       script                    -
@@ -29,25 +30,27 @@
 #include "shm/stats.h"
 
 #define TO(s) (1u << STEP_##s)
+/* Another URI or a named route: an error page, or what else redirects internally. */
+#define AWAY (TO(ROUTE) | TO(REWRITE))
 
 static const struct step_row {
     const char *name;
     int (*run)(req *r);
     unsigned jumps;
 } rows[STEP_COUNT] = {
-    [STEP_ADMIT] = {"admit", step_admit, TO(REPLY)},
-    [STEP_ROUTE] = {"route", step_route, TO(PICK) | TO(REPLY)},
-    [STEP_REWRITE] = {"rewrite", step_rewrite, TO(ROUTE) | TO(REPLY)},
-    [STEP_LIMIT] = {"limit", step_limit, TO(REPLY)},
-    [STEP_ACCESS] = {"access", step_access, TO(ROUTE) | TO(REPLY)},
-    [STEP_MIRROR] = {"mirror", step_mirror, TO(REPLY)},
-    [STEP_CONTENT] = {"content", step_content, TO(ROUTE) | TO(REPLY)},
-    [STEP_LOOKUP] = {"lookup", step_lookup, TO(REPLY)},
-    [STEP_PICK] = {"pick", step_pick, TO(REPLY)},
-    [STEP_LEASE] = {"lease", step_lease, TO(PICK) | TO(REPLY)},
-    [STEP_SEND] = {"send", step_send, TO(PICK) | TO(REPLY)},
-    [STEP_AWAIT] = {"await", step_await, TO(PICK) | TO(REPLY)},
-    [STEP_REPLY] = {"reply", step_reply, TO(ROUTE) | TO(FINISH)},
+    [STEP_ADMIT] = {"admit", step_admit, TO(REPLY) | AWAY},
+    [STEP_ROUTE] = {"route", step_route, TO(PICK) | TO(REPLY) | AWAY},
+    [STEP_REWRITE] = {"rewrite", step_rewrite, TO(REPLY) | AWAY},
+    [STEP_LIMIT] = {"limit", step_limit, TO(REPLY) | AWAY},
+    [STEP_ACCESS] = {"access", step_access, TO(REPLY) | AWAY},
+    [STEP_MIRROR] = {"mirror", step_mirror, TO(REPLY) | AWAY},
+    [STEP_CONTENT] = {"content", step_content, TO(REPLY) | AWAY},
+    [STEP_LOOKUP] = {"lookup", step_lookup, TO(REPLY) | AWAY},
+    [STEP_PICK] = {"pick", step_pick, TO(REPLY) | AWAY},
+    [STEP_LEASE] = {"lease", step_lease, TO(PICK) | TO(REPLY) | AWAY},
+    [STEP_SEND] = {"send", step_send, TO(PICK) | TO(REPLY) | AWAY},
+    [STEP_AWAIT] = {"await", step_await, TO(PICK) | TO(REPLY) | AWAY},
+    [STEP_REPLY] = {"reply", step_reply, TO(FINISH) | AWAY},
     [STEP_STREAM] = {"stream", step_stream, TO(FINISH)},
     [STEP_FINISH] = {"finish", step_finish, 0},
     [STEP_LOG] = {"log", step_log, 0},
@@ -73,14 +76,14 @@ static void fail(req *r, int err)
         no_answer = r->reply_failed; /* not even the error page could be sent */
         r->reply_failed = true;
     }
-    if (no_answer) {
+    if (no_answer || err == ERR_NO_ANSWER) {
+        r->res.status = err == ERR_NO_ANSWER ? 444 : r->res.status;
         r->close = true;
         r->step = STEP_FINISH;
         return;
     }
     r->timed_out = r->total_expired = false; /* the answer has its own deadline */
-    error_reply(r, err);
-    r->step = STEP_REPLY;
+    r->step = (uint8_t)(error_reply(r, err) & ~STEP_JUMP);
 }
 
 static void leave(req *r)

@@ -5,17 +5,18 @@
 #include "base/regex.h"
 #include "flow/plan.h"
 #include "flow/req.h"
+#include "flow/uservar.h"
 #include "flow/var.h"
 
 #include <stdio.h>
 
 enum { PARTS_MAX = 128 };
 
-enum part_kind { PART_TEXT, PART_VAR, PART_CAPTURE, PART_PARAM, PART_HOST };
+enum part_kind { PART_TEXT, PART_VAR, PART_CAPTURE, PART_PARAM, PART_HOST, PART_CUSTOM };
 
 struct part {
     uint8_t kind;
-    int number; /* CAPTURE, PARAM */
+    int number; /* CAPTURE, PARAM, CUSTOM */
     str text;   /* TEXT; VAR: the argument of a family */
     const var *var;
 };
@@ -73,6 +74,16 @@ static int unknown(struct compiling *c, size_t at, str name)
 static int add_variable(struct compiling *c, size_t at, str name)
 {
     struct part p = {.kind = PART_VAR};
+    p.number = uservar_index_now(name); /* before the gateway's own: "set" may cover $http_x */
+    if (p.number >= 0) {
+        p.kind = PART_CUSTOM;
+        return add_part(c, at, p);
+    }
+    if (name.n == 1 && name.p[0] >= '1' && name.p[0] <= '9') {
+        p.kind = PART_CAPTURE;
+        p.number = name.p[0] - '0';
+        return add_part(c, at, p);
+    }
     p.var = var_find(name, &p.text);
     if (p.var) {
         p.text = pool_dup(c->pool, p.text);
@@ -178,7 +189,8 @@ str tmpl_constant(const tmpl *t)
 bool tmpl_uses_connection(const tmpl *t)
 {
     for (uint32_t i = 0; i < t->n; i++) {
-        if (t->v[i].kind == PART_VAR && t->v[i].var->connection) {
+        bool may = t->v[i].kind == PART_CUSTOM; /* whatever it is made of */
+        if (may || (t->v[i].kind == PART_VAR && t->v[i].var->connection)) {
             return true;
         }
     }
@@ -198,8 +210,20 @@ static str part_value(const struct part *p, req *r)
         return var_host_capture(r, p->text);
     case PART_PARAM:
         return var_param(r, p->number);
+    case PART_CUSTOM:
+        return uservar_get(r, p->number);
     }
     return STR_EMPTY;
+}
+
+str tmpl_eval_captures(const tmpl *t, req *r, str (*escape)(str v, pool *p))
+{
+    str values[PARTS_MAX];
+    for (uint32_t i = 0; i < t->n; i++) {
+        str v = part_value(&t->v[i], r);
+        values[i] = !v.p ? STR_EMPTY : t->v[i].kind == PART_CAPTURE ? escape(v, &r->pool) : v;
+    }
+    return pool_join(&r->pool, values, t->n);
 }
 
 str tmpl_eval(const tmpl *t, req *r)

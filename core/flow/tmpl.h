@@ -15,6 +15,8 @@ struct route;
 MUST_USE tmpl *tmpl_compile_for(str text, const struct route *rt, pool *p, char *err, size_t errcap);
 /* A view: constant text, one variable's value, or a concatenation in r->pool. Absent variables are empty. */
 str tmpl_eval(const tmpl *t, struct req *r);
+/* The same, with the groups of a regex put through `escape`. */
+str tmpl_eval_captures(const tmpl *t, struct req *r, str (*escape)(str v, pool *p));
 bool tmpl_is_constant(const tmpl *t);
 str tmpl_constant(const tmpl *t);
 /* Does it have a variable for which the connection is asked? */

@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "flow/hosts.h"
 #include "flow/plan.h"
+#include "flow/uservar.h"
 #include "flow/var_impl.h"
 
 static str get_capture(req *r, str arg)
@@ -15,17 +16,18 @@ static str get_capture(req *r, str arg)
 }
 
 static const var single[] = {
-#define V(name, getter) {STR(#name), var_get_##getter, false, false},
-#define K(name, getter) {STR(#name), var_get_##getter, false, true},
+#define V(name, getter) {STR(#name), var_get_##getter, NULL, false, false},
+#define K(name, getter) {STR(#name), var_get_##getter, NULL, false, true},
+#define W(name, getter) {STR(#name), var_get_##getter, var_set_##getter, false, false},
 #include "flow/var.def"
 };
 
 static const var families[] = {
-#define P(prefix, getter) {STR(#prefix), var_get_##getter, true, false},
+#define P(prefix, getter) {STR(#prefix), var_get_##getter, NULL, true, false},
 #include "flow/var.def"
 };
 
-static const var capture = {STR("1"), get_capture, true, false};
+static const var numbered = {STR("1"), get_capture, NULL, true, false};
 
 /* Filled once per process. */
 static map by_name;
@@ -49,7 +51,7 @@ const var *var_find(str name, str *arg)
     }
     if (name.n == 1 && name.p[0] >= '1' && name.p[0] <= '9') {
         *arg = name;
-        return &capture;
+        return &numbered;
     }
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
         if (name.n > families[i].name.n && str_has_prefix(name, families[i].name)) {
@@ -60,7 +62,7 @@ const var *var_find(str name, str *arg)
     return NULL;
 }
 
-static str capture_of(const regex_match *m, str subject, int number)
+static str capture_part(const regex_match *m, str subject, int number)
 {
     if (number < 0 || number >= m->n || m->at[2 * number] < 0) {
         return VAR_ABSENT;
@@ -72,16 +74,16 @@ str var_capture(req *r, int number)
 {
     const regex_match *m = r->captures;
     if (!m && r->host_match) {
-        return capture_of(r->host_match->m, r->host_match->host, number);
+        return capture_part(r->host_match->m, r->host_match->host, number);
     }
-    return m ? capture_of(m, r->capture_subject, number) : VAR_ABSENT;
+    return m ? capture_part(m, r->capture_subject, number) : VAR_ABSENT;
 }
 
 str var_host_capture(const req *r, str name)
 {
     const struct host_match *h = r->host_match;
     int number = h ? regex_name(h->re, name) : -1;
-    return number > 0 ? capture_of(h->m, h->host, number) : VAR_ABSENT;
+    return number > 0 ? capture_part(h->m, h->host, number) : VAR_ABSENT;
 }
 
 bool var_is_host_capture(const struct conf_site *s, str name)
@@ -114,8 +116,19 @@ int var_param_number(const route *rt, str name)
     return -1;
 }
 
+bool var_known(const req *r, str name)
+{
+    str arg;
+    return uservars_index(r->plan->vars, name) >= 0 || var_find(name, &arg) || (r->route && var_param_number(r->route, name) >= 0) ||
+           (r->route && r->route->re && regex_name(r->route->re, name) > 0);
+}
+
 str var_get(req *r, str name)
 {
+    int index = uservars_index(r->plan->vars, name);
+    if (index >= 0) {
+        return uservar_get(r, index);
+    }
     str arg;
     const var *v = var_find(name, &arg);
     if (v) {

@@ -7,6 +7,9 @@
 
 #define V(name, getter) str var_get_##getter(req *r, str arg);
 #define P(prefix, getter) V(prefix, getter)
+#define W(name, getter)                                                                            \
+    V(name, getter)                                                                                \
+    void var_set_##getter(req *r, str value);
 #include "flow/var.def"
 
 #define VAR_ABSENT ((str){NULL, 0})

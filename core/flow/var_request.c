@@ -18,6 +18,12 @@ str var_get_args(req *r, str arg)
     return r->query;
 }
 
+void var_set_args(req *r, str value)
+{
+    r->query = value.n ? value : (str){NULL, 0};
+    r->query_changed = r->path_changed = true; /* what came on the wire is no longer what is meant */
+}
+
 str var_get_is_args(req *r, str arg)
 {
     (void)arg;

@@ -450,12 +450,11 @@ static int reroute(lua_State *L)
 static int get_var(lua_State *L)
 {
     req *r = self(L, "var")->r;
-    str name = vm_str(L, 2), arg = {NULL, 0};
-    const var *v = name.p ? var_find(name, &arg) : NULL;
-    if (!v) {
+    str name = vm_str(L, 2);
+    if (!name.p || !var_known(r, name)) {
         return luaL_error(L, "there is no variable '$%s'", name.p ? name.p : "?");
     }
-    return push_or_nil(L, v->get(r, arg));
+    return push_or_nil(L, var_get(r, name));
 }
 
 static int query_args(lua_State *L)

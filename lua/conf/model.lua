@@ -26,6 +26,7 @@
 ---@field upstreams? conf.model.upstream[]
 ---@field dicts? conf.model.dict[] shared dictionaries
 ---@field logs? conf.model.log[] access logs
+---@field vars? conf.model.uservar[] custom variables, shared by all sites
 ---@field zones? conf.model.zone[] tables that limits count in, shared by the workers
 ---@field manners? "native"|"nginx" log lines, signals and answers of the command line as in
 ---@field daemon? boolean go to the background once the sockets listen
@@ -37,6 +38,26 @@
 ---@field resolvers? conf.model.resolver[] DNS servers that groups and routes name
 ---@field upstream_state? string file that keeps what `moongate upstream` changed; absent: kept until the stop
 ---@field mimes? conf.model.mime[] tables of media types by file name extension
+
+---@class conf.model.uservar
+---@field name? string without the dollar sign
+---@field kind? "set"|"capture"|"map"|"geo"|"split" set: by a rewrite op; capture: by a regex that has a group of this name
+---@field source? string map, split: the text that is looked at; geo: an address; absent: the client's ($variables)
+---@field hostnames? boolean map: keys may be *.x, .x, x.*; a final dot of the source does not count
+---@field uncached? boolean evaluated anew at every use
+---@field ranges? boolean geo: keys are first-last (IPv4) instead of networks
+---@field proxies? string[] geo: networks whose X-Forwarded-For is believed
+---@field proxy_recursive? boolean geo: skip trusted addresses from the right
+---@field otherwise? string map, geo: the value when no entry fits; absent: empty ($variables)
+---@field entries? conf.model.varentry[] in order
+---@field label? string file:line
+
+---@class conf.model.varentry
+---@field key? string map: text, ~regex, ~*regex or a \\ before a literal; geo: network or range; split: unused
+---@field value? string  ($variables)
+---@field remove? boolean geo: takes an earlier entry out again
+---@field share? integer split: hundredths of a percent; 0: all that is left
+---@field label? string file:line when it is not the variable's
 
 ---@class conf.model.log
 ---@field path? string file; "-" is stdout
@@ -243,6 +264,16 @@
 ---@field linger_time? integer longest time for that (ms)
 ---@field linger_timeout? integer and between two reads (ms)
 ---@field reset_late? boolean a client that is too slow gets a reset
+---@field rewrites? conf.model.rewriteop[] run in order; those of site.fallback before a route is chosen
+---@field rewrite_log? boolean tell at level notice what rewrites do
+---@field warn_unset? boolean warn when a variable is used that nothing has set
+---@field internal? boolean for internal redirects only; 404 to others
+---@field error_pages? conf.model.errorpage[] the first of a status counts
+---@field recursive_errors? boolean an error page may have an error page
+---@field referers? string[] hosts (*.x, .x, x.*) with an optional path prefix, ~regexes: all others make $invalid_referer 1
+---@field referer_hosts? string[] regexes on the host of Referer alone
+---@field referer_none? boolean no Referer is fine
+---@field referer_blocked? boolean a Referer without http:// or https:// is fine
 ---@field hooks? integer mask of 1 << phase: rewrite access balance header body log
 ---@field hook_id? integer index of the composed functions in the generation
 ---@field exchange? conf.model.exchange[] one, or none
@@ -309,6 +340,26 @@
 
 ---@class conf.model.route
 ---@field resolver? integer who is asked for names of addresses with variables; -1: nobody (index from 0)
+
+---@class conf.model.rewriteop
+---@field op? "set"|"if"|"rewrite"|"return"|"break"
+---@field name? string set: the variable; if: the variable that is tested, or absent
+---@field value? string set: value; if: what is compared with, or a path; rewrite: replacement; return: text or URL ($variables)
+---@field test? "true"|"equal"|"match"|"file"|"dir"|"exists"|"exec" if: exec is a file or directory that may be run
+---@field negate? boolean if
+---@field regex? string if, rewrite
+---@field caseless? boolean if: regex
+---@field flag? "none"|"last"|"break"|"redirect" rewrite: what follows a match
+---@field keep_args? boolean rewrite: the request's arguments are appended
+---@field status? integer return; rewrite with redirect
+---@field route? integer if: the route that goes on when it holds (of the same site) (index from 0)
+---@field body? conf.model.rewriteop[] if: run when it holds
+---@field label? string file:line
+
+---@class conf.model.errorpage
+---@field status? integer of the error
+---@field answer? integer status sent instead; 0: that of the page; -1: that of the error
+---@field target? string /path, @named route, or a URL to redirect to ($variables)
 
 ---@class conf.model.matcher
 ---@field on? "header"|"query"|"cookie"

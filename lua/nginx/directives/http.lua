@@ -13,7 +13,7 @@ return {
     open_file_cache_errors = noop(1), open_log_file_cache = noop({ 1, 4 }),
     types_hash_max_size = noop(1), types_hash_bucket_size = noop(1), server_names_hash_max_size = noop(1, "http"),
     server_names_hash_bucket_size = noop(1, "http"), variables_hash_max_size = noop(1, "http"),
-    variables_hash_bucket_size = noop(1, "http"), map_hash_max_size = noop(1, "http"), map_hash_bucket_size = noop(1, "http"),
+    variables_hash_bucket_size = noop(1, "http"),
     connection_pool_size = noop(1, "http server"), request_pool_size = noop(1, "http server"),
     send_lowat = noop(1),
   },

@@ -23,4 +23,8 @@ return {
   require "nginx.directives.ssi",
   require "nginx.directives.auth",
   require "nginx.directives.access",
+  require "nginx.directives.rewrite",
+  require "nginx.directives.map",
+  require "nginx.directives.error_page",
+  require "nginx.directives.referer",
 }

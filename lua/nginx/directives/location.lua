@@ -119,7 +119,6 @@ return {
   directives = {
     location = { where = "server location", args = { 1, 2 }, block = "location", open = open },
     limit_except = { where = "location", args = "1+", block = "limit_except", once = true, open = limit_except },
-    internal = { where = "location", args = 0, parse = function() return true end },
   },
   route = route,
 }
