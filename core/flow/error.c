@@ -22,9 +22,11 @@ static bool is_nginx(const req *r)
 }
 
 /* Codes that nginx's dialect answers in its own way; 494 and 497 are told apart by error pages and sent as 400. */
-static int nginx_status(int err)
+static int nginx_status(const req *r, int err)
 {
     switch (err) {
+    case ERR_BAD_METHOD:
+        return r->in.method == METHOD_CONNECT || r->in.method == METHOD_TRACE ? 405 : 0;
     case ERR_HEAD_TOO_LARGE:
         return 494;
     case ERR_PLAIN_ON_TLS:
@@ -43,7 +45,7 @@ static int status_of(const req *r, int err)
         return 408;
     }
     if (is_nginx(r)) {
-        int own = nginx_status(err);
+        int own = nginx_status(r, err);
         if (own) {
             return own;
         }

@@ -86,6 +86,10 @@ void req_take_route(req *r, const route *rt)
 /* The route by nginx's rules; what none takes is the server's own. */
 static int route_nested(req *r)
 {
+    if (UNLIKELY(r->in.method == METHOD_TRACE)) {
+        r->route = r->site->fallback;
+        return ERR_BAD_METHOD; /* nothing of a request is echoed */
+    }
     bool failed = false;
     const route *rt = route_nginx_find(r->site->nested, r, &failed);
     if (failed) {

@@ -61,6 +61,14 @@ describe("a server in nginx syntax", function()
     assert.is_nil(o:last().headers:get("X_Y"))
   end))
 
+  it("refuses TRACE and CONNECT", run(function()
+    for _, line in ipairs { "TRACE / HTTP/1.1", "CONNECT a:80 HTTP/1.1" } do
+      local path, res = asked(gw, o, line .. "\r\nHost: a:80\r\n\r\n")
+      assert.is_nil(path)
+      assert.equal(405, res.status)
+    end
+  end))
+
   it("goes by the host of an absolute target", run(function()
     assert.equal("/exact", (asked(gw, o, get("http://a.example.com/", "other"))))
   end))
