@@ -21,6 +21,18 @@ local same_name = { "forwarded", "via", "rewrite_location", "slash_redirect", "m
 --- Options where being off or on is itself a field.
 local switches = { websocket = "websocket", buffer = "buffer_response", buffer_request = "buffer_request" }
 
+--- Access control that runs in C, before the policies.
+local function guard(r, o)
+  local g = {}
+  if o.basic_auth then
+    g.realm, g.users = o.basic_auth.realm or "restricted", o.basic_auth.users or ""
+  end
+  g.ask = o.forward_auth or nil
+  r.guard = next(g) and { g } or nil
+  r.rate = o.rate and ("%d"):format(o.rate) or nil
+  r.rate_after = o.rate_after and ("%d"):format(o.rate_after) or nil
+end
+
 local function plain_fields(r, o)
   for _, p in ipairs(plain) do
     local group = o[p[1]]
@@ -42,6 +54,7 @@ local function plain_fields(r, o)
   end
   r.host_header, r.upstream_http = o.host, o.http
   r.expires = o.expires or nil
+  guard(r, o)
   compress_model.fill(r, o.compress, o.files)
 end
 

@@ -122,6 +122,11 @@ local compress = record {
   field("encodings", list(t.enum("zstd", "br", "gzip")), "what is offered, in this order of preference; all three when not written"),
 }
 
+local basic_auth = record {
+  field("realm", t.template, 'what browsers show; "restricted" when not written'),
+  field("users", t.string, 'lines NAME:HASH as htpasswd writes them, such as file "users"'),
+}
+
 local trust = record({
   field("header", special.trust_header, 'where the address stands: "X-Forwarded-For", "X-Real-IP", "Forwarded", "proxy_protocol"'),
   field("recursive", t.boolean, "skip trusted addresses from the right"),
@@ -156,6 +161,10 @@ local shared = {
   field("headers", header_ops("response header"), "changes the response header", "gsr"),
   field("request_headers", header_ops("request header"), "changes the header sent upstream", "gsr"),
   field("security", t.enum("strict"):off(), "header fields that make browsers careful", "gsr"),
+  field("rate", t.size:off(), "bytes a second to a client; false: no limit", "gsr"),
+  field("rate_after", t.size, "bytes that go before the rate counts", "gsr"),
+  field("basic_auth", basic_auth:off(), "user and password; false: not asked", "gsr"),
+  field("forward_auth", t.string:off(), 'path of this site that is asked first: 2xx lets pass, 401 and 403 refuse; false: none', "gsr"),
   field("forwarded", t.boolean, "X-Real-IP and X-Forwarded-For, -Proto, -Host", "gsr"),
   field("via", t.boolean, "adds Via", "gsr"),
   field("rewrite_location", t.boolean, "maps a Location that names the upstream back", "gsr"),

@@ -16,7 +16,7 @@ describe("docs", function()
   it("policies.md has every option of every shipped policy", function()
     assert.truthy(test)
     local page = read("docs/policies.md")
-    for _, name in ipairs { "rate_limit", "key_auth", "ip_allow", "headers", "canary", "cors", "redirect", "request_id" } do
+    for _, name in ipairs { "rate_limit", "conn_limit", "key_auth", "ip_allow", "headers", "canary", "cors", "redirect", "request_id" } do
       local policy = dofile("scripts/" .. name .. ".lua")
       local at = assert(page:find("\n### " .. name .. "\n", 1, true), name)
       local section = page:sub(at, (page:find("\n### ", at + 5, true) or 0) - 1)
