@@ -23,4 +23,4 @@ end
 -- The compatibility layer implements these names; programs written for it use them.
 files["lua/ngx/**"] = { read_globals = hooks, globals = { "ngx", "ndk" } }
 files["lua/resty/**"] = { read_globals = { "mg", "ngx", "ndk" } }
-exclude_files = { "build/**", "spec/conf/bad/**", "examples/*/node_modules/**" }
+exclude_files = { "build/**", "spec/conf/bad/**", "spec/conf/broken/**", "examples/*/node_modules/**" }

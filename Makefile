@@ -174,6 +174,10 @@ metrics:  ## file and function size limits
 metrics-table:  ## the tree as a Markdown table: files, lines, function sizes
 	@luajit tools/metrics.lua --table
 
+docs: all  ## writes the pages and tables that are generated: docs/nginx-directives.md, the tables of docs/config.md
+	@$(BIN) schema --nginx > docs/nginx-directives.md
+	@$(BIN) schema --markdown | luajit tools/docs_tables.lua docs/config.md
+
 docs-check:  ## a page that names a source file: the file exists
 	@luajit tools/docs_check.lua
 

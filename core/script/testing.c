@@ -280,6 +280,40 @@ static int new_generation(lua_State *L)
     return 1;
 }
 
+/* testing.refusal(model): why the core would not take it ("FILE:LINE: ..."); nil: it would. */
+static int refusal(lua_State *L)
+{
+    char err[4096] = "";
+    make_world();
+    conf *c = api_conf_build(L, 1, err, sizeof err);
+    plan *p = c ? plan_new(c, 1, err, sizeof err) : NULL;
+    lua_pushstring(L, err);
+    if (p) {
+        plan_unref(p);
+        lua_pushnil(L);
+    }
+    if (c) {
+        conf_free(c);
+    }
+    return 1;
+}
+
+/* testing.variables(): names of the $variables; families end in "_". */
+static int variables(lua_State *L)
+{
+    static const char *const names[] = {
+#define V(name, getter) #name,
+#define P(prefix, getter) #prefix,
+#include "flow/var.def"
+    };
+    lua_createtable(L, ARRAY_LEN(names), 0);
+    for (int i = 0; i < (int)ARRAY_LEN(names); i++) {
+        lua_pushstring(L, names[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 /* -- requests */
 
 static str text_field(lua_State *L, int table, const char *name, pool *p)
@@ -593,6 +627,7 @@ int testing_open(lua_State *L)
     static const luaL_Reg functions[] = {
         {"dict", open_dict},    {"advance", advance},
         {"set_wall", set_wall}, {"generation", new_generation},
+        {"refusal", refusal},   {"variables", variables},
         {NULL, NULL},
     };
     make_type(L, GENERATION, generation_methods);

@@ -1,23 +1,23 @@
---- `moongate check [--json] FILE`: loads a configuration, prints what is wrong with it. Status 0: it would run; 1: it would not.
+--- `moongate check [--json] FILE...`: loads configurations, prints what is wrong with them. Status 0: they would run; 1: not all would.
 local conf = require "conf"
 local json = require "conf.json"
 
 local M = {}
 
-local usage = "usage: moongate check [--json] FILE\n"
+local usage = "usage: moongate check [--json] FILE...\n"
 
 local function parse(args)
-  local opts = {}
+  local opts = { paths = {} }
   for _, arg in ipairs(args) do
     if arg == "--json" then
       opts.json = true
-    elseif arg:sub(1, 1) == "-" or opts.path then
+    elseif arg:sub(1, 1) == "-" then
       return nil
     else
-      opts.path = arg
+      opts.paths[#opts.paths + 1] = arg
     end
   end
-  return opts.path and opts or nil
+  return opts.paths[1] and opts or nil
 end
 
 local function plural(n, word)
@@ -44,6 +44,25 @@ local function as_json(ok, diags)
   return json.encode({ ok = ok, diagnostics = list[1] and list or json.empty_list }) .. "\n"
 end
 
+--- The core compiles the model as a generation would, and throws it away.
+local function judge(model)
+  local found, testing = pcall(require, "moongate.testing") -- not there under a plain LuaJIT
+  return found and type(testing) == "table" and testing.refusal and testing.refusal(model.gateway) or nil
+end
+
+--- Status and texts of one file; in JSON its diagnostics go to `list`.
+local function check(path, list)
+  local ok, model, diags = conf.load { path = path, lint = true, judge = judge }
+  if list then
+    for _, d in ipairs(diags) do
+      list[#list + 1] = d
+    end
+    return ok and 0 or 1, "", ""
+  end
+  local text = #diags > 0 and conf.report(diags) .. "\n" or ""
+  return ok and 0 or 1, ok and summary(path, model) .. "\n" or "", text
+end
+
 ---@param args string[]
 ---@return integer status, string out, string err
 function M.main(args)
@@ -51,15 +70,16 @@ function M.main(args)
   if not opts then
     return 2, "", usage
   end
-  local ok, model, diags = conf.load { path = opts.path }
-  if opts.json then
-    return ok and 0 or 1, as_json(ok, diags), ""
+  local list, worst, outs, errs = opts.json and {} or nil, 0, {}, {}
+  for i, path in ipairs(opts.paths) do
+    local status
+    status, outs[i], errs[i] = check(path, list)
+    worst = math.max(worst, status)
   end
-  local text = #diags > 0 and conf.report(diags) .. "\n" or ""
-  if ok then
-    return 0, summary(opts.path, model) .. "\n", text
+  if list then
+    return worst, as_json(worst == 0, list), ""
   end
-  return 1, "", text
+  return worst, table.concat(outs), table.concat(errs)
 end
 
 return M

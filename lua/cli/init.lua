@@ -4,9 +4,9 @@ local M = {}
 
 --- Subcommands of this folder: cli/<name>.lua has main(args) with the same three results (one that prints by itself returns the status).
 local commands = {
-  check = "checks a configuration: check [--json] FILE",
+  check = "checks a configuration: check [--json] FILE...",
   export = "prints the model of a configuration: export --json FILE",
-  schema = "prints the schema: schema --json | --stubs | --markdown",
+  schema = "prints the schema: schema --json | --stubs | --markdown | --api | --nginx",
 }
 
 local help = [[
@@ -14,7 +14,7 @@ moongate — a gateway scripted in Lua
 
   moongate run FILE                       runs a configuration in the foreground
   moongate run HOST=URL ...               runs without one: run app.example.com=127.0.0.1:3000, run :8080=127.0.0.1:3000
-  moongate check [--json] FILE            checks a configuration
+  moongate check [--json] FILE ...        checks configurations
   moongate test [PATH ...]                runs specs of policies
   moongate export --json FILE             prints the model that a configuration means
   moongate schema --json|--stubs          prints JSON Schema, or stubs for the Lua language server

@@ -1,4 +1,5 @@
---- `moongate schema --json | --stubs | --markdown | --api`: the schema of the native dialect for editors and manuals.
+--- `moongate schema --json | --stubs | --markdown | --api | --nginx`: the schema of the native dialect, and the table of nginx's
+--- directives, for editors and manuals.
 local describe = require "conf.describe"
 local json = require "conf.json"
 
@@ -16,6 +17,9 @@ local writers = {
   ["--api"] = function()
     return require("moongate.stubs").markdown()
   end,
+  ["--nginx"] = function()
+    return require("nginx.describe").markdown()
+  end,
 }
 
 ---@param args string[]
@@ -23,7 +27,7 @@ local writers = {
 function M.main(args)
   local writer = writers[args[1] or "--json"]
   if not writer or #args > 1 then
-    return 2, "", "usage: moongate schema --json | --stubs | --markdown | --api\n"
+    return 2, "", "usage: moongate schema --json | --stubs | --markdown | --api | --nginx\n"
   end
   return 0, writer(), ""
 end

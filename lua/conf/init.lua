@@ -1,5 +1,6 @@
 --- Loads a configuration: file or command-line arguments in, model and diagnostics out. See docs/config.md for the dialect and
 --- core/conf/fields.def for the model.
+local blame = require "conf.blame"
 local diag = require "conf.diag"
 
 local M = {}
@@ -59,12 +60,22 @@ local function default_ipv6()
   return f ~= nil
 end
 
+--- What only the core can find wrong with a model, as a message with its place.
+local function judge(opts, model, diags, word)
+  local err = model and diags.errors == 0 and opts.judge and opts.judge(model)
+  if err then
+    local at, message = blame.place(err, diags.sources, opts.path)
+    diags:add("error", at or { file = opts.path }, message, { word = word, hint = blame.hint(message) })
+  end
+end
+
 --- The other dialect.
 local function load_nginx(opts, path, text, reader, diags)
   local model = require("nginx.translate").load({
     path = path, text = text, prefix = opts.prefix, overrides = opts.overrides, reader = reader, glob = opts.glob or default_glob,
     env = opts.env,
   }, diags)
+  judge(opts, model, diags, "emerg")
   local ok = diags.errors == 0
   return ok, ok and model or nil, diags:finish(), { sources = diags.sources }
 end
@@ -80,6 +91,7 @@ end
 ---@field policies? fun(name: string, at: table): table|nil, string|nil
 ---@field user? fun(): string
 ---@field ipv6? boolean           does ":80" mean IPv6 too? absent: asks the kernel
+---@field judge? fun(model: table): string|nil  what the core finds wrong with a model: "FILE:LINE: message"
 ---@field run_args string[]|nil  `HOST=URL` arguments of `moongate run`
 
 --- Loads a configuration.
@@ -119,6 +131,7 @@ function M.load(opts)
     model = require("conf.build").build(loader)
   end
   loader:seal()
+  judge(opts, model, diags)
   local ok = diags.errors == 0
   return ok, ok and model or nil, diags:finish(), { sources = diags.sources }
 end

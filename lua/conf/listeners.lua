@@ -173,6 +173,21 @@ function Plan:add(site, gateway)
   end
 end
 
+--- One socket takes the connections to every address of a port; those to an address of its own come in there as well.
+local function share_sockets(listens)
+  local wild = {}
+  for i, l in ipairs(listens) do
+    wild[l.address] = i - 1
+  end
+  for _, l in ipairs(listens) do
+    local port = l.address:match(":(%d+)$")
+    local every = port and port ~= "0" and (l.address:sub(1, 1) == "[" and "[::]:" or "0.0.0.0:") .. port
+    if every and every ~= l.address then
+      l.under = wild[every]
+    end
+  end
+end
+
 --- Fills model.listens (and appends redirect sites to model.sites).
 ---@param c table
 ---@param model table
@@ -184,6 +199,7 @@ function M.plan(c, model, sites, gateway)
   for _, site in ipairs(sites) do
     self:add(site, gateway)
   end
+  share_sockets(model.listens)
 end
 
 return M

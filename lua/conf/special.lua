@@ -60,7 +60,7 @@ M.header_value = t.custom("a string, $variables allowed", "string|{ [1]: string,
     end
     local err = t.refusal("template", value, c.names)
     if err then
-      return c:report(at, err)
+      return c:report(at, err, { hint = require("conf.blame").hint(err) })
     end
     return { value = value, always = always }
   end)

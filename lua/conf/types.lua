@@ -132,7 +132,7 @@ M.template = new {
     end
     local err = M.refusal("template", v, c.names)
     if err then
-      return c:report(at, err)
+      return c:report(at, err, { hint = require("conf.blame").hint(err) })
     end
     return v
   end,

@@ -22,8 +22,22 @@ function M.new(opts, diags)
   }, Report)
 end
 
+--- The argument of a directive that the message quotes; else the place as it is.
+---@param at table
+---@param message string
+---@return table
+function M.quoted(at, message)
+  for i, place in ipairs(at.args_at or {}) do
+    if at.args[i] ~= at.name and message:find('"' .. at.args[i] .. '"', 1, true) then
+      return { file = at.file, line = place.line, col = place.col, len = place.len }
+    end
+  end
+  return at
+end
+
 local function add(self, level, at, fmt, ...)
   local message = select("#", ...) > 0 and fmt:format(...) or fmt
+  at = M.quoted(at, message)
   self.diags:add(level, at, message, { word = levels[level] })
 end
 

@@ -1,12 +1,14 @@
 --- From directives to the model. Three passes: every directive is checked against its entry and its value kept in its scope; routes
 --- and upstreams get their numbers; the emitters of the directive modules fill the model. Directives are known only to the modules
 --- in nginx/directives.
+local describe = require "nginx.describe"
 local diag = require "conf.diag"
 local include = require "nginx.include"
 local listeners = require "nginx.listeners"
 local parser = require "nginx.parser"
 local report = require "nginx.report"
 local scopes = require "nginx.scope"
+local units = require "nginx.units"
 
 local M = {}
 
@@ -62,8 +64,9 @@ function Translate:unknown(d)
     names[#names + 1] = name
   end
   table.sort(names)
-  local near = diag.nearest(d.name, names)
-  local hint = near and ("did you mean %s?"):format(near)
+  local module, near = describe.module_of(d.name), diag.nearest(d.name, names)
+  local hint = module and ("nginx has it in its %s module; it is not supported here"):format(module)
+    or near and ("did you mean %s?"):format(near)
   self.c.diags:add("error", d, ('unknown directive "%s"'):format(d.name), { word = "emerg", hint = hint })
 end
 
@@ -96,12 +99,25 @@ function Translate:fits(d, spec)
   return false
 end
 
---- What parse returned as wrong: nginx says some of it with the directive's name in front.
-function Translate:wrong(d, message)
-  if message:find("^is ") or message == "invalid value" or message == "invalid number" then
+--- Place of the only argument.
+local function place(d)
+  local at = d.args_at[1]
+  return at and { file = d.file, line = at.line, col = at.col, len = at.len }
+end
+
+--- What an argument of a kind looks like.
+local forms = {
+  [units.time] = "a time is a number with y, M, w, d, h, m, s or ms: 30s, 1h 30m", [units.size] = "a size is a number with k, m or g: 16k",
+}
+
+--- What parse returned as wrong: nginx says some of it with the directive's name in front. One argument: it is the one.
+function Translate:wrong(d, message, spec)
+  local invalid = message == "invalid value" or message == "invalid number"
+  if message:find("^is ") or invalid then
     message = ('"%s" directive %s'):format(d.name, message)
   end
-  self.c:error(d, "%s", message)
+  local at = #d.args == 1 and not d.block and not message:find("^\"[^\"]*\" directive is") and place(d) or report.quoted(d, message)
+  self.c.diags:add("error", at, message, { word = "emerg", hint = invalid and forms[spec.parse] or nil })
 end
 
 function Translate:value(d, spec, scope)
@@ -110,7 +126,7 @@ function Translate:value(d, spec, scope)
   end
   local v, err = spec.parse(d, scope, self.c)
   if v == nil and err then
-    self:wrong(d, err)
+    self:wrong(d, err, spec)
   end
   return v
 end
@@ -145,7 +161,7 @@ function Translate:block(d, spec, scope)
   if spec.open then
     local _, err = spec.open(d, child, self.c)
     if err then
-      self:wrong(d, err)
+      self:wrong(d, err, spec)
     end
   end
   self:directives(d.block, child)

@@ -31,7 +31,8 @@ function Loader:find(name)
     if text then
       return path, text
     end
-    tried[#tried + 1] = ("%s (%s)"):format(path, why or "not there")
+    why = why and not why:find("No such file or directory", 1, true) and (" (%s)"):format(why) or ""
+    tried[#tried + 1] = path .. why
   end
   return nil, "not found; looked for " .. table.concat(tried, ", ")
 end

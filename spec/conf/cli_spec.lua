@@ -71,6 +71,14 @@ describe("moongate schema", function()
     f:close()
     assert.is_truthy(page:find(out, 1, true), "run: moongate schema --markdown, and put its output into docs/config.md")
   end)
+
+  it("prints docs/nginx-directives.md", function()
+    local _, out = cli.run { "schema", "--nginx" }
+    local f = assert(io.open("docs/nginx-directives.md"))
+    local page = f:read("*a")
+    f:close()
+    assert.is_true(page == out, "run: make docs")
+  end)
 end)
 
 describe("moongate", function()

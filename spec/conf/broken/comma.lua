@@ -1,0 +1,4 @@
+site "a.example.com" {
+  proxy = "127.0.0.1:3000"
+  body_limit = "1m",
+}

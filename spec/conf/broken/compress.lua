@@ -1,0 +1,1 @@
+site "a.example.com" { proxy = "127.0.0.1:3000", compress = { encodings = { "deflate" } } }

@@ -1,0 +1,1 @@
+site "a.example.com" { proxy = env "BACKEND_URL" }

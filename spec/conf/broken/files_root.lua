@@ -1,0 +1,1 @@
+site "a.example.com" { files = { index = "index.html" } }

@@ -1,0 +1,2 @@
+include "include_self.lua"
+site "a.example.com" { proxy = "127.0.0.1:3000" }

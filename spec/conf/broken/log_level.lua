@@ -1,0 +1,2 @@
+gateway { log = { level = "warning" } }
+site "a.example.com" { proxy = "127.0.0.1:3000" }

@@ -1,0 +1,2 @@
+local app = upstream "app" { "app.internal" }
+site "a.example.com" { proxy = app }

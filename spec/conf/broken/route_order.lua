@@ -1,0 +1,1 @@
+site "a.example.com" { route "api/*" { proxy = "127.0.0.1:3000" } }

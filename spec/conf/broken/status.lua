@@ -1,0 +1,1 @@
+site "a.example.com" { reply = { status = 999 } }

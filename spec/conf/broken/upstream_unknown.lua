@@ -1,0 +1,2 @@
+upstream "backend" { "127.0.0.1:3000" }
+site "a.example.com" { proxy = "bakcend" }

@@ -1,0 +1,1 @@
+site "a.example.com" { redirect = { to = "https://${host/x" } }

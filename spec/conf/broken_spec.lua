@@ -1,0 +1,66 @@
+--- Broken files of both dialects, each with one mistake: what `moongate check` says of `broken/NAME` is `broken/NAME.golden`.
+--- MOONGATE_GOLDEN=write rewrites them; read the difference before committing it. Names that begin with warn_ run, with a warning.
+local gateway = require("spec.support.gateway")
+local run = require("spec.support.run")
+local tmp = require("spec.support.tmp")
+local unistd = require("posix.unistd")
+
+local folder = "spec/conf/broken/"
+
+local function files()
+  local list = {}
+  local pipe = assert(io.popen(("ls %s*.lua %s*.conf"):format(folder, folder)))
+  for path in pipe:lines() do
+    list[#list + 1] = path
+  end
+  pipe:close()
+  return list
+end
+
+--- The reports in the order of the files: each ends with the line that counts.
+local function split(text)
+  local reports, lines = {}, {}
+  for line in text:gmatch("[^\n]*\n") do
+    lines[#lines + 1] = line
+    if line:find("^%d+ error") or line:find("^%d+ warning") then
+      reports[#reports + 1] = table.concat(lines)
+      lines = {}
+    end
+  end
+  return reports
+end
+
+--- What differs from machine to machine.
+local function plain(text)
+  return (text:gsub("as user [%w-]+", "as user USER"):gsub(unistd.getcwd():gsub("%p", "%%%0") .. "/", ""))
+end
+
+describe("of the broken files,", function()
+  local list, reports, process = files(), nil, nil
+
+  setup(run.setup(function()
+    process = gateway.exec(nil, { args = { "check", unpack(list) }, seconds = 60 })
+    reports = split(plain(process:stderr()))
+  end))
+  teardown(run.teardown)
+
+  it("each has its report, at least fifty", function()
+    assert.equal(1, process.status)
+    assert.equal(#list, #reports)
+    assert.is_true(#list >= 50)
+  end)
+
+  for i, path in ipairs(list) do
+    it(path:sub(#folder + 1) .. " is told with place and reason", function()
+      local golden = path .. ".golden"
+      if os.getenv("MOONGATE_GOLDEN") == "write" then
+        local f = assert(io.open(golden, "wb"))
+        f:write(reports[i])
+        f:close()
+      end
+      assert.equal(tmp.read(golden), reports[i])
+      assert.is_truthy(reports[i]:find("^%.?/?[%w_/]+%.%a+:%d+:%d+: "), "a message without a place")
+      assert.equal(path:find("warn_", 1, true) == nil, reports[i]:find("configuration rejected", 1, true) ~= nil)
+    end)
+  end
+end)
