@@ -1,6 +1,7 @@
 /* step_content.c — answers that need no upstream, and the place of the cache lookup. */
 #include "base/err.h"
 #include "conf/conf.h"
+#include "flow/error.h"
 #include "flow/files.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
@@ -18,6 +19,9 @@ static int slash_redirect(req *r)
 static int fixed_reply(req *r)
 {
     const struct conf_route *c = r->route->c;
+    if (c->reply_reads && r->in.method != METHOD_GET && r->in.method != METHOD_HEAD) {
+        return error_status(r, 405);
+    }
     str body = r->route->reply_body ? tmpl_eval(r->route->reply_body, r) : STR_EMPTY;
     req_reply(r, (int)c->reply_status, body, body.n ? c->reply_type : STR_EMPTY);
     if (r->route->reply_location) {

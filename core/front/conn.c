@@ -75,8 +75,19 @@ void conn_set_idle(conn *c, bool idle)
     }
 }
 
+void conn_set_reading(conn *c, bool reading)
+{
+    if (c->reading != reading) {
+        c->reading = reading;
+        stats_add(STAT_CONNS_READING, reading ? 1 : (uint64_t)-1);
+    }
+}
+
 void conn_enter(conn *c, enum conn_state to)
 {
+    if (to != CONN_HEAD) {
+        conn_set_reading(c, false);
+    }
     c->state = (uint8_t)to;
 }
 
@@ -94,6 +105,7 @@ void conn_close(conn *c)
         h2_server_kill(c, ERR_CLIENT_GONE);
     }
     conn_set_idle(c, false);
+    conn_set_reading(c, false);
     timer_stop(&c->timer);
     job_cancel(&c->job);
     stream_close(&c->s);

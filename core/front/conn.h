@@ -81,6 +81,7 @@ struct conn {
     bool to_close;         /* response body ends with the connection */
     bool want_drain_wake;  /* the request waits for the queue to shrink */
     bool sent_continue;
+    bool reading;          /* a part of a head is here: counted in the statistics */
     bool idle;             /* counted in f->nidle */
     bool tunnel;
     bool late;             /* the head took too long */
@@ -115,6 +116,7 @@ void conn_enter(conn *c, enum conn_state to);
 /* Sends the end and reads away what still comes for a moment; frees the connection in the end. */
 void conn_linger(conn *c);
 void conn_set_idle(conn *c, bool idle);
+void conn_set_reading(conn *c, bool reading);
 const plan_listen *conn_listen(const conn *c);
 /* Tells a request who its client is. */
 void conn_introduce(conn *c, req *r);

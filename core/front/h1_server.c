@@ -168,9 +168,11 @@ static void run_head(conn *c)
         if (stream_in(&c->s).n) {
             bool was_idle = c->idle;
             conn_set_idle(c, false);
+            conn_set_reading(c, false);
             if (try_head(c)) {
                 return; /* usually the head comes in one piece: its deadline was never needed */
             }
+            conn_set_reading(c, true);
             if (was_idle) {
                 timer_set(c->f->l, &c->timer, conn_listen(c)->c->header_timeout);
             }

@@ -66,8 +66,11 @@ int stats_open(seg *s, uint32_t slots, stats **out)
     return 0;
 }
 
+static const stats *stats_around; /* what stats_mine is a part of; NULL: nothing */
+
 void stats_start(stats *st, uint32_t slot)
 {
+    stats_around = st;
     stats_forget(st, slot);
     stats_mine = &st->blocks[slot];
 }
@@ -106,6 +109,11 @@ uint64_t stats_sum(const stats *st, enum stats_id id)
     }
     bool is_gauge = id < STAT_ERRORS && stats_list[id].is_gauge;
     return is_gauge && (int64_t)sum < 0 ? 0 : sum;
+}
+
+uint64_t stats_total(enum stats_id id)
+{
+    return stats_around ? stats_sum(stats_around, id) : stats_mine->cells[id];
 }
 
 void stats_sum_hist(const stats *st, enum stats_hist_id id, stats_hist *out)

@@ -95,6 +95,8 @@ void stats_duration(enum stats_hist_id id, int64_t us);
 
 /* Sum over all slots; a gauge that is negative for a moment reads as 0. */
 uint64_t stats_sum(const stats *st, enum stats_id id);
+/* The same over the slots this process counts among; its own figure when it counts alone. */
+uint64_t stats_total(enum stats_id id);
 void stats_sum_hist(const stats *st, enum stats_hist_id id, stats_hist *out);
 /* One slot's own figure. */
 uint64_t stats_of(const stats *st, uint32_t slot, enum stats_id id);

@@ -168,6 +168,7 @@
 ---@field upstream? integer  (index from 0)
 ---@field reply_status? integer
 ---@field reply_body? string  ($variables)
+---@field reply_reads? boolean GET and HEAD only: 405
 ---@field reply_location? string  ($variables)
 ---@field reply_type? string Content-Type of reply_body; absent: text/plain
 ---@field strip? boolean cut `strip_path` off the normalised path and put `add_path` in its place

@@ -27,4 +27,5 @@ return {
   require "nginx.directives.map",
   require "nginx.directives.error_page",
   require "nginx.directives.referer",
+  require "nginx.directives.status",
 }
