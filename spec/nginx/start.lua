@@ -7,6 +7,7 @@ local gateway = require("spec.support.gateway")
 return function(http, options)
   options = options or {}
   options.name = "nginx.conf"
-  local head = "daemon off; user root; worker_processes 1;\nerror_log stderr info;\nevents {}\nhttp {\naccess_log off;\n"
+  local head = (options.before or "") .. "daemon off; user root; worker_processes 1;\nerror_log stderr info;\nevents {}\n"
+    .. "http {\naccess_log off;\n"
   return gateway.start(head .. http .. "\n}\n", options)
 end
