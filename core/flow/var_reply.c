@@ -16,6 +16,14 @@
 
 /* ---- the response */
 
+/* Variables of what this build has not: they are there, without a value. */
+str var_get_nothing(req *r, str arg)
+{
+    (void)r;
+    (void)arg;
+    return VAR_ABSENT;
+}
+
 str var_get_status(req *r, str arg)
 {
     (void)arg;

@@ -74,6 +74,7 @@ local function load_nginx(opts, path, text, reader, diags)
   local model = require("nginx.translate").load({
     path = path, text = text, prefix = opts.prefix, overrides = opts.overrides, reader = reader, glob = opts.glob or default_glob,
     env = opts.env,
+    lint = opts.lint,
   }, diags)
   judge(opts, model, diags, "emerg")
   local ok = diags.errors == 0
@@ -84,6 +85,7 @@ end
 ---@field path string|nil        file; its folder is where relative paths begin
 ---@field text string|nil        text instead of the file's
 ---@field prefix string|nil      folder for relative names of the file itself
+---@field lint boolean|nil       also what is allowed but rarely meant (nginx syntax)
 ---@field overrides string[]|nil directives of -g, for nginx syntax
 ---@field reader? fun(path: string): string|nil, string|nil
 ---@field glob? fun(pattern: string): string[]|nil, string|nil

@@ -302,7 +302,11 @@ function M.load(opts, diags)
   if diags.errors > 0 then
     return nil
   end
-  return self:model()
+  local model = self:model()
+  if opts.lint and diags.errors == 0 then
+    require("nginx.lint").run(self.main, c)
+  end
+  return model
 end
 
 return M

@@ -13,6 +13,7 @@ return {
   require "nginx.directives.gzip",
   require "nginx.directives.resolver",
   require "nginx.directives.upstream",
+  require "nginx.directives.cache",
   require "nginx.directives.proxy",
   require "nginx.directives.proxy_headers",
   require "nginx.directives.proxy_ssl",
