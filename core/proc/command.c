@@ -23,6 +23,9 @@ const char command_help[] =
     "stubs)\n"
     "  moongate export [--json] FILE     the configuration with all defaults and inheritance "
     "applied\n"
+    "  moongate import FILE.conf         the native form of a configuration in nginx syntax\n"
+    "  moongate explain [METHOD] URL -c FILE  what happens to a request: site, route, settings, "
+    "upstream\n"
     "  moongate test [FILE...]           run the specs of policies in the real engine\n"
     "  moongate reload [--rollback]      new generation from the files, or back to the previous "
     "one\n"
@@ -196,6 +199,7 @@ static int command_verb_of(command *c, const char *word, bool *lua)
     } verbs[] = {{"run", COMMAND_RUN},    {"reload", COMMAND_RELOAD},  {"status", COMMAND_STATUS},
                  {"stop", COMMAND_STOP},  {"help", COMMAND_HELP},      {"check", COMMAND_LUA},
                  {"schema", COMMAND_LUA}, {"export", COMMAND_LUA},     {"import", COMMAND_LUA},
+                 {"explain", COMMAND_LUA},
                  {"test", COMMAND_LUA},   {"version", COMMAND_VERSION}};
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         if (strcmp(word, verbs[i].name) == 0) {

@@ -16,6 +16,7 @@
 #include "script/api_conf.h"
 #include "script/hook.h"
 #include "script/load.h"
+#include "script/walk.h"
 #include "shm/dict.h"
 #include "shm/limit.h"
 #include "shm/seg.h"
@@ -376,6 +377,15 @@ static void fill_request(lua_State *L, req *r, struct exchange *x, int spec)
     r->client.conn_requests = 1;
 }
 
+/* spec.listen: index from 1; the first when it is not said. */
+static int listen_of(lua_State *L, const plan *p, int spec)
+{
+    lua_getfield(L, spec, "listen");
+    int n = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return n >= 1 && n <= p->conf->g.listens.n ? n - 1 : 0;
+}
+
 /* generation:request(spec): ready for its first phase. */
 static int new_request(lua_State *L)
 {
@@ -385,7 +395,7 @@ static int new_request(lua_State *L)
     x->sink.ops = &out_ops;
     x->s = g->s;
     x->head_ref = LUA_NOREF;
-    x->r = req_new(world.l, g->plan, &g->plan->listens[0], &fake_proto, x);
+    x->r = req_new(world.l, g->plan, &g->plan->listens[listen_of(L, g->plan, 2)], &fake_proto, x);
     fill_request(L, x->r, x, 2);
     lua_createtable(L, 1, 0); /* the request keeps its generation */
     lua_pushvalue(L, 1);
@@ -605,10 +615,47 @@ static int repeat_phase(lua_State *L)
     return 0;
 }
 
+static void set_label(lua_State *L, const char *name, str s)
+{
+    set_text(L, name, s.n ? s : (str){NULL, 0});
+}
+
+/* x:walk(): what would happen to it (walk.h), as a table. */
+static int walk(lua_State *L)
+{
+    struct exchange *x = exchange_arg(L);
+    const req *r = x->r;
+    struct walk w;
+    walk_request(x->r, &w);
+    state(L);
+    set_label(L, "peer", w.peer);
+    set_label(L, "head", w.head);
+    if (r->site) {
+        set_label(L, "site", r->site->c->label);
+        lua_pushinteger(L, (lua_Integer)(r->site - r->plan->sites) + 1);
+        lua_setfield(L, -2, "site_index");
+    }
+    if (r->route) {
+        set_label(L, "route", r->route->c->label);
+        lua_pushinteger(L, (lua_Integer)(r->route->c - r->site->c->routes.v) + 1);
+        lua_setfield(L, -2, "route_index");
+    }
+    if (w.err) {
+        lua_pushstring(L, err_text(w.err));
+        lua_setfield(L, -2, "error");
+        lua_pushinteger(L, err_status(w.err));
+        lua_setfield(L, -2, "error_status");
+    }
+    lua_pushboolean(L, w.answered);
+    lua_setfield(L, -2, "answered");
+    return 1;
+}
+
 static const luaL_Reg request_methods[] = {
     {"admit", admit},    {"run", run_phase}, {"respond", respond},
     {"pass", pass_body}, {"state", state},   {"start", start},
     {"answer", answer},  {"finish", finish}, {"repeat_phase", repeat_phase},
+    {"walk", walk},
     {NULL, NULL},
 };
 

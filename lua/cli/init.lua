@@ -5,6 +5,9 @@ local M = {}
 --- Subcommands of this folder: cli/<name>.lua has main(args) with the same three results (one that prints by itself returns the status).
 local commands = {
   check = "checks a configuration: check [--json] FILE...",
+  check = "checks a configuration: check [--json] FILE",
+  import = "prints the native form of a configuration in nginx syntax: import FILE.conf",
+  explain = "says what happens to a request: explain [METHOD] URL [-H FIELD]... [--from IP] -c FILE",
   export = "prints the model of a configuration: export --json FILE",
   schema = "prints the schema: schema --json | --stubs | --markdown | --api | --nginx",
 }
@@ -17,6 +20,8 @@ moongate — a gateway scripted in Lua
   moongate check [--json] FILE ...        checks configurations
   moongate test [PATH ...]                runs specs of policies
   moongate export --json FILE             prints the model that a configuration means
+  moongate explain [METHOD] URL -c FILE   says what happens to a request: site, route, settings, upstream
+  moongate import FILE.conf               prints the native form of a configuration in nginx syntax
   moongate schema --json|--stubs          prints JSON Schema, or stubs for the Lua language server
   moongate reload [--rollback]            lets the running gateway load its configuration again, or return to the previous one
   moongate status [--json]                shows generations, workers, listeners, upstreams

@@ -75,6 +75,7 @@ local function load_nginx(opts, path, text, reader, diags)
     path = path, text = text, prefix = opts.prefix, overrides = opts.overrides, reader = reader, glob = opts.glob or default_glob,
     env = opts.env,
     lint = opts.lint,
+    lint = opts.lint, scopes = opts.scopes, only_blocks = opts.only_blocks,
   }, diags)
   judge(opts, model, diags, "emerg")
   local ok = diags.errors == 0
@@ -86,6 +87,9 @@ end
 ---@field text string|nil        text instead of the file's
 ---@field prefix string|nil      folder for relative names of the file itself
 ---@field lint boolean|nil       also what is allowed but rarely meant (nginx syntax)
+---@field declared? fun(loader: table)  is handed the declarations of the native dialect
+---@field scopes? fun(main: nginx.Scope, c: table)  is handed the blocks of nginx syntax
+---@field only_blocks boolean|nil  nothing but that: no file of certificates is read, no model made
 ---@field overrides string[]|nil directives of -g, for nginx syntax
 ---@field reader? fun(path: string): string|nil, string|nil
 ---@field glob? fun(pattern: string): string[]|nil, string|nil
@@ -131,6 +135,9 @@ function M.load(opts)
   local model
   if not loader.aborted then -- half a file would bring errors that are none
     model = require("conf.build").build(loader)
+    if opts.declared then
+      opts.declared(loader)
+    end
   end
   loader:seal()
   judge(opts, model, diags)

@@ -80,7 +80,8 @@ function proxied.connection(scope, pass, say, c)
   local _, host = target(pass)
   local u = host and upstream_of(c, host)
   local value = d and d.args[2]
-  if u and #own(u, "keepalive") > 0 and value and (value:lower() == "close" or value == "$http_connection") and not set_header(scope, "Upgrade") then
+  if u and #own(u, "keepalive") > 0 and value and (value:lower() == "close" or value == "$http_connection")
+    and not set_header(scope, "Upgrade") then
     say(d, ("Connection %s goes to an upstream with keepalive: its connections are closed after each request"):format(value),
       'write proxy_set_header Connection "";')
   end
@@ -90,8 +91,8 @@ function proxied.keepalive(_, pass, say, c)
   local _, host = target(pass)
   local u = host and upstream_of(c, host)
   if u and #own(u, "keepalive") == 0 then
-    say(u.node, ('upstream "%s" says nothing of keepalive: here and in nginx since 1.29.7 connections are kept, older nginx opens one for each request')
-      :format(host), "add keepalive 32; to be sure")
+    local text = 'upstream "%s" says nothing of keepalive: connections are kept here and in nginx since 1.29.7, older nginx keeps none'
+    say(u.node, text:format(host), "add keepalive 32; to be sure")
   elseif u and own(u, "keepalive")[1].args[1] == "0" then
     say(own(u, "keepalive")[1], "keepalive 0 opens a connection for each request", "write keepalive 32;")
   end
@@ -236,7 +237,7 @@ end
 
 function blocks.allow(scope, say)
   local allowed, denied = own(scope, "allow"), own(scope, "deny")
-  if #allowed > 0 and #denied == 0 and not (allowed[1].args[1] == "all") then
+  if #allowed > 0 and #denied == 0 and allowed[1].args[1] ~= "all" then
     say(allowed[#allowed], "allow without deny lets everybody in", "add deny all; after it")
   end
 end

@@ -302,7 +302,17 @@ function M.load(opts, diags)
   if diags.errors > 0 then
     return nil
   end
+  if opts.only_blocks then
+    if self.main.http then
+      self:number_upstreams(self.main.http)
+    end
+    opts.scopes(self.main, c)
+    return { gateway = c.gateway, hooks = c.hooks }
+  end
   local model = self:model()
+  if opts.scopes and diags.errors == 0 then
+    opts.scopes(self.main, c)
+  end
   if opts.lint and diags.errors == 0 then
     require("nginx.lint").run(self.main, c)
   end

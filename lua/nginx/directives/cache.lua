@@ -20,7 +20,8 @@ return {
   directives = {
     proxy_cache_path = later("2+", "http"), proxy_cache = later(1), proxy_cache_key = later(1), proxy_cache_valid = later("1+"),
     proxy_cache_use_stale = later("1+"), proxy_cache_lock = later(1), proxy_cache_lock_timeout = later(1), proxy_cache_lock_age = later(1),
-    proxy_cache_background_update = later(1), proxy_cache_bypass = later("1+"), proxy_no_cache = later("1+"), proxy_cache_methods = later("1+"),
+    proxy_cache_background_update = later(1), proxy_cache_bypass = later("1+"), proxy_no_cache = later("1+"),
+    proxy_cache_methods = later("1+"),
     proxy_cache_min_uses = later(1), proxy_cache_revalidate = later(1), proxy_cache_convert_head = later(1),
     proxy_cache_max_range_offset = later(1), proxy_cache_purge = later("1+"), proxy_store = later(1), proxy_store_access = later({ 1, 3 }),
   },

@@ -1,0 +1,46 @@
+--- `moongate import`: the native form of spec/nginx/import/NAME.conf is spec/nginx/import/NAME.golden, and loads.
+--- MOONGATE_GOLDEN=write rewrites the golden files; read the difference before committing it.
+local conf = require "conf"
+local import = require "cli.import"
+
+local function slurp(path)
+  local f = io.open(path, "rb")
+  local text = f and f:read("*a")
+  if f then
+    f:close()
+  end
+  return text
+end
+
+describe("moongate import", function()
+  local pipe = assert(io.popen("ls spec/nginx/import/*.conf"))
+  for path in pipe:lines() do
+    local golden = path:gsub("%.conf$", ".golden")
+    it("prints " .. path .. " in the native form", function()
+      local status, out, err = import.main { path }
+      assert.equal("", err)
+      assert.equal(0, status)
+      if os.getenv("MOONGATE_GOLDEN") == "write" then
+        local f = assert(io.open(golden, "wb"))
+        f:write(out)
+        f:close()
+      end
+      assert.equal(slurp(golden), out)
+    end)
+
+    it("prints a configuration that loads, for " .. path, function()
+      local _, out = import.main { path }
+      out = out:gsub('tls = "[^"]*",', "listen = \":8443\","):gsub("tls = { cert = [^}]*},", "listen = \":8443\",") -- without certificates
+      local ok, _, diags = conf.load { path = "imported.lua", text = out, ipv6 = true }
+      assert.is_true(ok, conf.report(diags))
+    end)
+  end
+  pipe:close()
+
+  it("says what it wants", function()
+    assert.equal(2, (import.main {}))
+    local status, _, err = import.main { "gateway.lua" }
+    assert.equal(2, status)
+    assert.is_truthy(err:find("does not end in .conf", 1, true))
+  end)
+end)
