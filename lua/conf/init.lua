@@ -74,7 +74,6 @@ local function load_nginx(opts, path, text, reader, diags)
   local model = require("nginx.translate").load({
     path = path, text = text, prefix = opts.prefix, overrides = opts.overrides, reader = reader, glob = opts.glob or default_glob,
     env = opts.env,
-    lint = opts.lint,
     lint = opts.lint, scopes = opts.scopes, only_blocks = opts.only_blocks,
   }, diags)
   judge(opts, model, diags, "emerg")
