@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "flow/attempt.h"
 #include "flow/forward.h"
+#include "flow/plan.h"
+#include "flow/rewrite.h"
 #include "flow/steps.h"
 #include "flow/upload.h"
 
@@ -37,11 +39,18 @@ static void ask(req *r, struct walk *out)
     out->head = r->fetch.res.reason;
 }
 
+/* The configuration's own operations, not the hooks. */
+static int rewrite(req *r)
+{
+    return r->route->rewrites ? rewrite_run(r, r->route->rewrites) : STEP_NEXT;
+}
+
 /* Hooks, limits and rules are passed by: what they say depends on when one asks. */
 static int run_step(req *r, enum req_step s)
 {
     return s == STEP_ADMIT     ? step_admit(r)
            : s == STEP_ROUTE   ? step_route(r)
+           : s == STEP_REWRITE ? rewrite(r)
            : s == STEP_CONTENT ? step_content(r)
            : s == STEP_PICK    ? step_pick(r)
                                : STEP_NEXT;

@@ -44,6 +44,9 @@ local function is_free(name)
       return true
     end
   end
+  if not pcall(require, "moongate.core") then
+    return true -- nobody here knows the core's variables
+  end
   return types.refusal("template", "${" .. name .. "}") ~= nil
 end
 

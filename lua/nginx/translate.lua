@@ -298,6 +298,7 @@ function M.load(opts, diags)
     return nil
   end
   local nodes = parser.parse(parse, path, text)
+  self.main.node.block = nodes
   self:directives(nodes, self.main)
   if diags.errors > 0 then
     return nil
