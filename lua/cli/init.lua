@@ -5,7 +5,6 @@ local M = {}
 --- Subcommands of this folder: cli/<name>.lua has main(args) with the same three results (one that prints by itself returns the status).
 local commands = {
   check = "checks a configuration: check [--json] FILE...",
-  check = "checks a configuration: check [--json] FILE",
   import = "prints the native form of a configuration in nginx syntax: import FILE.conf",
   explain = "says what happens to a request: explain [METHOD] URL [-H FIELD]... [--from IP] -c FILE",
   export = "prints the model of a configuration: export --json FILE",

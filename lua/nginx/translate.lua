@@ -4,6 +4,7 @@
 local describe = require "nginx.describe"
 local diag = require "conf.diag"
 local include = require "nginx.include"
+local lint = require "nginx.lint"
 local listeners = require "nginx.listeners"
 local parser = require "nginx.parser"
 local report = require "nginx.report"
@@ -266,20 +267,13 @@ function Translate:model()
   return { gateway = c.gateway, hooks = c.hooks }
 end
 
---- Loads a configuration in nginx syntax.
----@param opts table   { path, text?, prefix?, overrides?, reader, glob }
----@param diags table
----@return table|nil model
-function M.load(opts, diags)
-  local path = opts.path
-  local c = report.new({ path = path, prefix = opts.prefix, read = opts.reader, glob = opts.glob, env = opts.env }, diags)
-  local modules = require "nginx.directives"
-  local self = setmetatable({ c = c, modules = modules, specs = collect(modules) }, Translate)
-  local parse = {
+--- What the parser works with.
+local function parsing(c, opts, diags)
+  return {
     read = function(name)
       return c:read(name)
     end,
-    glob = opts.glob, folder = include.folder(path),
+    glob = opts.glob, folder = include.folder(opts.path),
     report = function(at, message)
       c:error(at, "%s", message)
     end,
@@ -287,35 +281,54 @@ function M.load(opts, diags)
       diags:source(file, text)
     end,
   }
+end
+
+--- Reads the directives of -g and of the file into scopes; false when there is no file.
+function Translate:read(opts, diags)
+  local path, parse = opts.path, parsing(self.c, opts, diags)
   self.main = scopes.new("main", nil, { name = "main", args = {}, file = path, line = 1, col = 1 }, self.specs)
   for _, text in ipairs(opts.overrides or {}) do
     parse.inline = true
     self:directives(parser.parse(parse, "command line", text:find(";%s*$") and text or text .. ";"), self.main)
     parse.inline = nil
   end
-  local text = opts.text or c:need_file(path, { file = path })
+  local text = opts.text or self.c:need_file(path, { file = path })
   if not text then
-    return nil
+    return false
   end
-  local nodes = parser.parse(parse, path, text)
-  self.main.node.block = nodes
-  self:directives(nodes, self.main)
-  if diags.errors > 0 then
-    return nil
+  self.main.node.block = parser.parse(parse, path, text)
+  self:directives(self.main.node.block, self.main)
+  return true
+end
+
+--- Only the blocks: no model is made.
+function Translate:blocks(opts)
+  if self.main.http then
+    self:number_upstreams(self.main.http)
   end
-  if opts.only_blocks then
-    if self.main.http then
-      self:number_upstreams(self.main.http)
-    end
-    opts.scopes(self.main, c)
-    return { gateway = c.gateway, hooks = c.hooks }
+  opts.scopes(self.main, self.c)
+  return { gateway = self.c.gateway, hooks = self.c.hooks }
+end
+
+--- Loads a configuration in nginx syntax.
+---@param opts table   { path, text?, prefix?, overrides?, reader, glob, lint?, scopes?, only_blocks? }
+---@param diags table
+---@return table|nil model
+function M.load(opts, diags)
+  local c = report.new({ path = opts.path, prefix = opts.prefix, read = opts.reader, glob = opts.glob, env = opts.env }, diags)
+  local modules = require "nginx.directives"
+  local self = setmetatable({ c = c, modules = modules, specs = collect(modules) }, Translate)
+  if not self:read(opts, diags) or diags.errors > 0 then
+    return nil
+  elseif opts.only_blocks then
+    return self:blocks(opts)
   end
   local model = self:model()
   if opts.scopes and diags.errors == 0 then
     opts.scopes(self.main, c)
   end
   if opts.lint and diags.errors == 0 then
-    require("nginx.lint").run(self.main, c)
+    lint.run(self.main, c)
   end
   return model
 end
