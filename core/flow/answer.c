@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "flow/errand.h"
 #include "flow/exchange_impl.h"
+#include "flow/filter_rate.h"
 #include "flow/signature.h"
 #include "flow/tmpl.h"
 
@@ -111,6 +112,13 @@ int answer_from_upstream(req *r)
     if (headers_may_have(&f->res.h, TOKEN_X_ACCEL_BUFFERING) && exchange_heeds(r, TOKEN_X_ACCEL_BUFFERING)) {
         const field *x = headers_find(&f->res.h, TOKEN_X_ACCEL_BUFFERING);
         r->no_buffer = x && str_ieq(x->value, STR("no"));
+    }
+    if (headers_may_have(&f->res.h, TOKEN_X_ACCEL_LIMIT_RATE) && exchange_heeds(r, TOKEN_X_ACCEL_LIMIT_RATE)) {
+        const field *x = headers_find(&f->res.h, TOKEN_X_ACCEL_LIMIT_RATE);
+        uint64_t rate;
+        if (x && str_to_u64(x->value, &rate) == 0 && rate <= INT64_MAX) {
+            rate_say(r, (int64_t)rate);
+        }
     }
     copy_response_fields(r);
     if (r->route->c->rewrite_location && headers_may_have(&r->res.h, TOKEN_LOCATION)) {

@@ -7,13 +7,19 @@
 #include "flow/error.h"
 #include "flow/guard.h"
 #include "flow/subreq.h"
+#include "flow/tmpl.h"
+#include "flow/uservar.h"
 
 enum { BODY_MAX = 64 * 1024 };
 
 /* Keeps what the request needs of the answer: it is gone when the request looks again. */
 static void on_head(req *parent, req *sub, void *arg)
 {
-    (void)arg;
+    const guard *g = arg;
+    for (int i = 0; i < g->nsets; i++) {
+        str v = tmpl_eval(g->sets[i].value, sub);
+        uservar_set(parent, g->sets[i].index, pool_dup(&parent->pool, v.p ? v : STR_EMPTY));
+    }
     const field *f = sub->res.status == 401 ? headers_get(&sub->res.h, STR("WWW-Authenticate")) : NULL;
     for (; f; f = headers_next(&sub->res.h, f)) {
         if (access_challenge(parent, STR("WWW-Authenticate"), pool_dup(&parent->pool, f->value)) < 0) {
@@ -24,7 +30,7 @@ static void on_head(req *parent, req *sub, void *arg)
 
 static int ask(req *r, const guard *g)
 {
-    const struct subreq_args a = {.path = g->c->ask, .query = {NULL, 0}, .sink = SUBREQ_DROP, .limit = BODY_MAX, .on_head = on_head};
+    const struct subreq_args a = {.path = g->c->ask, .query = {NULL, 0}, .sink = SUBREQ_DROP, .limit = BODY_MAX, .on_head = on_head, .arg = (void *)(uintptr_t)g};
     return subreq_start(r, &a, &guard_of(r)->asked);
 }
 

@@ -7,6 +7,7 @@
 #include "flow/realip.h"
 #include "flow/tmpl.h"
 #include "flow/users.h"
+#include "flow/uservar.h"
 #include "flow/var_impl.h"
 
 #include <stdio.h>
@@ -74,6 +75,23 @@ static int compile_users(const struct guard_args *a, guard *g)
     return compile_text(a, "realm", a->c->realm, &g->realm);
 }
 
+static int compile_sets(const struct guard_args *a, guard *g)
+{
+    const struct conf_assigns *c = &a->c->ask_sets;
+    g->sets = pool_zalloc(a->pool, sizeof *g->sets * (size_t)(c->n ? c->n : 1));
+    for (int i = 0; i < c->n; i++) {
+        guard_set *to = &g->sets[g->nsets++];
+        to->index = uservar_index_now(c->v[i].name);
+        if (to->index < 0) {
+            return complain(a, "variable", c->v[i].name, "it is not declared");
+        }
+        if (compile_text(a, "value", c->v[i].value.p ? c->v[i].value : STR_EMPTY, &to->value) < 0) {
+            return ERR_CONF;
+        }
+    }
+    return 0;
+}
+
 static int compile_trust(const struct guard_args *a, guard *g)
 {
     struct trust_args t = {&a->c->trust, a->c->trust_header, a->c->trust_recursive};
@@ -89,6 +107,7 @@ int guard_compile(const struct guard_args *a, guard **out)
     int rc = compile_limits(a, g);
     rc = rc ? rc : compile_rules(a, g);
     rc = rc ? rc : compile_users(a, g);
+    rc = rc ? rc : compile_sets(a, g);
     rc = rc ? rc : compile_trust(a, g);
     g->has_access = g->nrules > 0 || g->realm || a->c->ask.n;
     *out = g;

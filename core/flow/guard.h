@@ -22,6 +22,12 @@ typedef struct limit_rule {
     int64_t emission_us; /* rate: the time one request takes to be paid back */
 } limit_rule;
 
+/* A variable that is set from the answer to `ask`. */
+typedef struct guard_set {
+    int index; /* uservar.h */
+    tmpl *value;
+} guard_set;
+
 typedef struct access_rule {
     bool allow, all;
     cidr from;
@@ -37,6 +43,8 @@ struct guard {
     tmpl *realm;
     const struct map *users; /* name → stored password; NULL: users_file is read */
     tmpl *users_file;
+    guard_set *sets;
+    int nsets;
     bool has_access; /* rules, realm or ask: the access step has something to do */
 };
 

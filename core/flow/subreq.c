@@ -7,6 +7,7 @@
 #include "flow/filter.h"
 #include "flow/guard.h"
 #include "flow/steps.h"
+#include "flow/uservar.h"
 #include "flow/var.h"
 #include "http/sink.h"
 #include "shm/stats.h"
@@ -203,6 +204,7 @@ static void copy_place(const req *parent, req *r, const struct subreq_args *a)
     r->uri.is_plain = false;
     r->path_changed = r->query_changed = true;
     r->site = parent->site;
+    uservars_copy(parent, r);
     r->filters_off = (uint16_t)~FILTER_BIT(SSI);
     if (parent->guard) {
         struct guard_state *st = guard_of(r);
@@ -254,6 +256,7 @@ int subreq_start(req *parent, const struct subreq_args *a, subreq **out)
     req *r = req_new(parent->l, parent->plan, parent->listen, &sub_ops, NULL);
     r->head_mem = parent->head_mem ? mem_ref(parent->head_mem) : NULL;
     r->sub = s;
+    r->id = parent->id; /* one exchange, in logs and as $request_id */
     pool_on_fini(&r->pool, on_own_fini, s);
     int rc = copy_head(parent, r, a);
     if (rc < 0) {

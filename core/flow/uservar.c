@@ -207,6 +207,18 @@ void uservar_set(req *r, int index, str value)
     *value_of(r, index) = (struct uservar_value){value, VALUE_KNOWN};
 }
 
+void uservars_copy(const req *from, req *to)
+{
+    int n = from->values ? from->plan->vars->n : 0;
+    for (int i = 0; i < n; i++) {
+        uint8_t kind = from->plan->vars->v[i].kind;
+        if (from->values[i].state == VALUE_KNOWN && (kind == CONF_VAR_SET || kind == CONF_VAR_CAPTURE)) {
+            str v = from->values[i].v;
+            *value_of(to, i) = (struct uservar_value){v.p ? pool_dup(&to->pool, v) : v, VALUE_KNOWN};
+        }
+    }
+}
+
 /* ---- regexes */
 
 static void regex_cleanup(void *arg)

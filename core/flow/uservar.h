@@ -25,6 +25,9 @@ str uservar_get(struct req *r, int index);
 /* Sets it for the rest of the request; the bytes must live as long. A name that is also one of the gateway's own variables goes there when it may be set. */
 void uservar_set(struct req *r, int index, str value);
 
+/* What was set in a request holds in its sub-request too: copied. */
+void uservars_copy(const struct req *from, struct req *to);
+
 /* A regex of the configuration with the variables its named groups set. Lives in the pool. */
 typedef struct capture {
     struct regex *re;

@@ -294,6 +294,9 @@ static addr proxy_address(const proxyproto *pp, const uint8_t *bytes, uint16_t p
 static int apply_proxy(conn *c, const proxyproto *pp)
 {
     bool nginx = c->fl->plan->conf->g.manners == CONF_MANNERS_NGINX;
+    if (!nginx && pp->reserved) {
+        return ERR_INVALID;
+    }
     if (!nginx && !is_believed(c)) {
         return 0;
     }

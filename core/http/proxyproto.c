@@ -120,13 +120,13 @@ static int parse_v2(str in, proxyproto *out)
     unsigned family = (unsigned char)in.p[13] >> 4;
     unsigned transport = (unsigned char)in.p[13] & 15;
     size_t length = big16(in.p + 14);
-    if (version_command >> 4 != 2 || (version_command & 15) > 1 || family > 3 || transport > 2 ||
-        length > V2_MAX) {
+    if (version_command >> 4 != 2 || (version_command & 15) > 1 || length > V2_MAX) {
         return ERR_INVALID;
     }
     if (in.n < V2_HEAD + length) {
         return ERR_AGAIN;
     }
+    out->reserved = family > 3 || transport > 2;
     str body = str_of(in.p + V2_HEAD, length);
     bool local = (version_command & 15) == 0;
     /* LOCAL, AF_UNSPEC, AF_UNIX, datagrams: the connection's own addresses count */

@@ -8,6 +8,7 @@ typedef struct proxyproto {
     uint8_t family;       /* 0 unknown/LOCAL, 4, 6 */
     uint8_t src[16], dst[16];
     uint16_t src_port, dst_port;
+    bool reserved;        /* v2: an address family that nobody has defined; the header is skipped as a whole */
     str tlvs;             /* v2: raw TLVs, a view of the input */
 } proxyproto;
 

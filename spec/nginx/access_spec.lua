@@ -116,6 +116,21 @@ describe("auth_request", function()
   end))
 end)
 
+describe("auth_request_set", function()
+  it("sets variables from the answer, for the request and what it is sent on to", run(function()
+    local o = origin.start(function(req)
+      return 204, { ["X-User"] = req.path == "/auth" and "joe" or nil }
+    end)
+    local gw = serve(o, [[
+      server { listen 127.0.0.1:0;
+        location / { auth_request /auth; auth_request_set $user $upstream_http_x_user; add_header X-Is "$user!"; $TO; }
+        location = /auth { $TO; } location /no { add_header X-Is "$user!"; $TO; } }
+    ]])
+    assert.equal("joe!", client.get(gw.port, "/").headers:get("X-Is"))
+    assert.equal("!", client.get(gw.port, "/no").headers:get("X-Is"))
+  end))
+end)
+
 describe("mirror", function()
   it("sends a copy with its body elsewhere and waits for nobody", run(function()
     local gate = origin.gate()

@@ -1,4 +1,5 @@
 --- auth_basic*, auth_delay, auth_request*: users, and whom a sub-request lets in.
+local captures = require "nginx.captures"
 local guard = require "nginx.guard"
 local units = require "nginx.units"
 
@@ -16,6 +17,15 @@ local function auth_request(d)
   return d.args[1]
 end
 
+local function auth_request_set(d, _, c)
+  local name = captures.new_name(c, d, d.args[1])
+  if not name then
+    return
+  end
+  captures.variable(c, name, { kind = "set" })
+  return { name = name, value = d.args[2] }
+end
+
 local function basic(scope, r)
   local realm, users = scope:get("auth_basic"), scope:get("auth_basic_user_file")
   if realm and realm ~= "off" and users then
@@ -29,6 +39,7 @@ local function route(scope, r)
   local ask = scope:get("auth_request")
   if ask then
     guard.of(r).ask = ask
+    guard.of(r).ask_sets = scope:get("auth_request_set")
   end
   if r.guard then
     r.guard[1].delay = scope:get("auth_delay")
@@ -41,6 +52,7 @@ return {
     auth_basic_user_file = { where = everywhere .. " limit_except", args = 1, parse = user_file },
     auth_delay = { where = everywhere, args = 1, parse = units.time },
     auth_request = { where = everywhere, args = 1, parse = auth_request },
+    auth_request_set = { where = everywhere, args = 2, many = true, parse = auth_request_set },
   },
   route = route,
 }
