@@ -78,7 +78,7 @@ typedef struct req_client {
     addr addr;           /* the client, after real IP */
     str ip;              /* its text when already made (req_client_ip) */
     char ip_text[16];    /* where an IPv4 text lies */
-    bool tls;
+    bool tls, pipelined;
     str tls_protocol, tls_cipher, tls_name; /* live as long as the connection: copied to the pool at detach */
     str *facts;           /* of var_tls.c; NULL: none asked for */
     const stream *stream; /* the connection, while r->proto is set: TLS facts, local address */

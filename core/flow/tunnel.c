@@ -13,6 +13,7 @@ enum { UP_ENDED = 1, DOWN_ENDED = 2 };
 
 struct tunnel {
     stream *client, *up;
+    uint64_t down;    /* bytes to the client */
     uint64_t moved;   /* bytes, both ways: progress for the idle time */
     unsigned ended;   /* *_ENDED: that direction is over and its receiver was told */
 };
@@ -46,6 +47,7 @@ static int move(struct tunnel *t, stream *from, stream *to)
             bufq q;
             bufq_init(&q);
             t->moved += stream_in(from).n;
+            t->down += to == t->client ? stream_in(from).n : 0;
             stream_take(from, &q, stream_in(from).n);
             stream_push(to, &q);
             bufq_fini(&q);
@@ -98,7 +100,7 @@ int tunnel_step(req *r)
     }
     int up = run_direction(t, UP_ENDED, t->client, t->up);
     int down = run_direction(t, DOWN_ENDED, t->up, t->client);
-    r->sent_body = t->moved;
+    r->sent_body = t->down;
     if (up < 0 || down < 0 || t->ended == (UP_ENDED | DOWN_ENDED)) {
         return STEP_NEXT;
     }

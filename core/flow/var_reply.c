@@ -92,8 +92,7 @@ str var_get_request_completion(req *r, str arg)
 str var_get_pipe(req *r, str arg)
 {
     (void)arg;
-    (void)r;
-    return STR("."); /* a pipelined request cannot be told from one that came just in time */
+    return r->client.pipelined ? STR("p") : STR(".");
 }
 
 /* ---- time */

@@ -51,6 +51,7 @@ void conn_introduce(conn *c, req *r)
     }
     memcpy(r->client.ip_text, c->ip, sizeof c->ip); /* the request may outlive the connection */
     r->client.ip = str_of(r->client.ip_text, c->ip_n);
+    r->client.pipelined = c->pipelined;
     r->client.tls = (c->s.flags & STREAM_TLS) != 0;
     r->client.conn_id = c->id;
     r->proxy = c->proxy ? mem_ref(c->proxy) : NULL;

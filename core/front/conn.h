@@ -82,6 +82,7 @@ struct conn {
     bool want_drain_wake;  /* the request waits for the queue to shrink */
     bool sent_continue;
     bool reading;          /* a part of a head is here: counted in the statistics */
+    bool pipelined;        /* the next head is here before the answer to the one before is done */
     bool idle;             /* counted in f->nidle */
     bool tunnel;
     bool late;             /* the head took too long */

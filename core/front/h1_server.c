@@ -93,6 +93,7 @@ static void next_request(conn *c)
     c->scan = (h1_scan){0};
     c->s.flags &= (uint16_t)~STREAM_PROBE;
     conn_enter(c, CONN_HEAD);
+    c->pipelined = stream_in(&c->s).n > 0;
     if (stream_in(&c->s).n || (c->s.flags & (STREAM_READABLE | STREAM_BUFFERED))) {
         job_wake(c->f->l, &c->job);
     }

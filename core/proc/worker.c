@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "flow/log_file.h"
+#include "flow/req.h"
 #include "front/front.h"
 #include "net/resolve.h"
 #include "net/signal.h"
@@ -26,7 +27,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { WORKER_TEXT_MAX = 8192 };
+enum { WORKER_TEXT_MAX = 8192, WORKER_FINISH_MS = 5, WORKER_FINISH_TRIES = 200 };
 
 typedef struct worker {
     struct worker_args args;
@@ -38,6 +39,8 @@ typedef struct worker {
     board_slot *slot;
     generation *current, *warm, *prepared;
     bool draining;
+    timer finish;
+    int finish_tries;
 } worker;
 
 static void worker_say(worker *w, enum channel_type type, uint64_t number, const char *text)
@@ -49,10 +52,24 @@ static void worker_say(worker *w, enum channel_type type, uint64_t number, const
     }
 }
 
+/* The last connections are gone; requests that were cut with them still have to be logged. */
+static void worker_finish(worker *w)
+{
+    if (req_count() == 0 || w->finish_tries++ == WORKER_FINISH_TRIES) {
+        loop_stop(w->l);
+    } else {
+        timer_set(w->l, &w->finish, WORKER_FINISH_MS);
+    }
+}
+
+static void worker_on_finish(timer *t)
+{
+    worker_finish(container_of(t, worker, finish));
+}
+
 static void worker_on_drained(void *arg)
 {
-    worker *w = arg;
-    loop_stop(w->l);
+    worker_finish(arg);
 }
 
 static void worker_drain(worker *w, int64_t grace_ms)
@@ -419,6 +436,7 @@ void worker_run(const struct worker_args *args)
     w->slot->pid = getpid();
     w->l = loop_new();
     REQUIRE(w->l);
+    timer_init(&w->finish, worker_on_finish);
     worker_signals(w);
     struct channel_user user = {worker_on_msg, worker_on_master_gone, w};
     w->channel = channel_open(w->l, args->channel_fd, &user);

@@ -108,6 +108,16 @@ void tls_cert_fini(struct tls_cert *c)
     memset(c, 0, sizeof *c);
 }
 
+static bool has_name(const STACK_OF(X509_NAME) *names, const X509_NAME *one)
+{
+    for (int i = 0; i < sk_X509_NAME_num(names); i++) {
+        if (X509_NAME_cmp(sk_X509_NAME_value(names, i), one) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int tls_cert_trust(X509_STORE *store, str pem, STACK_OF(X509_NAME) *names, char *err, size_t errcap)
 {
     BIO *b = bio_of(pem);
@@ -116,7 +126,7 @@ int tls_cert_trust(X509_STORE *store, str pem, STACK_OF(X509_NAME) *names, char 
     ERR_clear_error();
     while ((x = PEM_read_bio_X509_AUX(b, NULL, no_passphrase, NULL)) != NULL) {
         REQUIRE(X509_STORE_add_cert(store, x) == 1);
-        if (names) {
+        if (names && !has_name(names, X509_get_subject_name(x))) {
             X509_NAME *name = X509_NAME_dup(X509_get_subject_name(x));
             REQUIRE(name && sk_X509_NAME_push(names, name) > 0);
         }

@@ -124,21 +124,18 @@ static str pem_of(X509 *x, pool *p)
     return taken(b, p);
 }
 
-/* With a tab behind each line end, as a folded header field had it. */
+/* nginx folds a field's value over lines with "\n\t"; folding is gone from HTTP (RFC 9112 §5.2), so only the tabs are left, which those who
+ * unfolded it saw as well. */
 static str tabbed(str pem, pool *p)
 {
     while (pem.n && pem.p[pem.n - 1] == '\n') {
         pem.n--;
     }
-    char *out = pool_alloc(p, pem.n * 2 + 1);
-    size_t n = 0;
+    char *out = pool_alloc(p, pem.n + 1);
     for (size_t i = 0; i < pem.n; i++) {
-        out[n++] = pem.p[i];
-        if (pem.p[i] == '\n') {
-            out[n++] = '\t';
-        }
+        out[i] = pem.p[i] == '\n' ? '\t' : pem.p[i];
     }
-    return str_of(out, n);
+    return str_of(out, pem.n);
 }
 
 static str url_escaped(str s, pool *p)

@@ -101,6 +101,7 @@ static void use_sessions(SSL_CTX *ssl, const struct tls_policy *p)
 {
     if (p->cache) {
         SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_SERVER);
+        SSL_CTX_set_num_tickets(ssl, 1); /* without tickets of the client's: one that names the session here */
     }
     SSL_CTX_set_timeout(ssl, (long)p->session_s);
 }

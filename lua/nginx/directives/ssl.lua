@@ -132,7 +132,7 @@ local function client_certificates(server, p, c)
   p.depth = server:get("ssl_verify_depth")
   p.client_ca_pem, p.trusted_pem = bytes_of(server:get("ssl_client_certificate")), bytes_of(server:get("ssl_trusted_certificate"))
   p.crl_pem = bytes_of(server:get("ssl_crl"))
-  if (p.verify == "on" or p.verify == "optional") and not p.client_ca_pem and not p.trusted_pem then
+  if server:get("ssl_certificate") and (p.verify == "on" or p.verify == "optional") and not p.client_ca_pem and not p.trusted_pem then
     c:error(server:at("ssl_verify_client"), "no ssl_client_certificate for ssl_verify_client")
   end
 end
