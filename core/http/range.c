@@ -89,7 +89,7 @@ static bool is_worth_it(int n, int64_t total, int64_t size, bool lean)
     if (n == 1) {
         return true;
     }
-    return total <= size && (!lean || total + (int64_t)n * PART_COST <= size + PART_FREE);
+    return total <= size && (!lean || (int64_t)n * PART_COST - PART_FREE <= size - total);
 }
 
 int range_parse(str value, int64_t size, int max, bool lean, range *out)
@@ -111,7 +111,10 @@ int range_parse(str value, int64_t size, int max, bool lean, range *out)
                 return RANGE_WHOLE;
             }
             int64_t bytes = one.end - one.from;
-            total = total > INT64_MAX - bytes ? INT64_MAX : total + bytes;
+            if (bytes > INT64_MAX - total) {
+                return RANGE_WHOLE; /* together more than there is, whatever there is */
+            }
+            total += bytes;
             out[n++] = one;
         } else if (one.from == 0) {
             return RANGE_WHOLE; /* the first byte of nothing, or "0-" of an empty file */

@@ -50,6 +50,11 @@ describe("range_parse", function()
     assert.equal("whole", parse("bytes=" .. ("0-0,"):rep(30) .. "1-1", 1000, 1024, true))
   end)
 
+  it("ignores ranges whose sum leaves 64 bits", function()
+    assert.equal("whole", parse("bytes=0-0,261-,-4126", 0x7fffffffffffffffLL))
+    assert.equal("whole", parse("bytes=0-,1-", 0x7fffffffffffffffLL, 1024, true))
+  end)
+
   it("keeps to its numbers at the end of 64 bits", function()
     assert.equal("9223372036854775806-9223372036854775807", (function()
       local v = ffi.new("range[1]")
