@@ -61,7 +61,7 @@ struct guard_state {
     const guard *guard;
     struct ssi_vars *ssi;             /* of ssi.c; shared with sub-requests */
     struct subreq *asked;             /* of auth_request.c */
-    int mirrored;                     /* of mirror.c: copies that were sent */
+    int mirrored;                     /* of mirror.c: redirects + 1 when copies were sent last: a redirected request is mirrored anew */
     bool rate_said, rate_after_said;  /* of filter_rate.c: the exchange's own figures */
     int64_t rate, rate_after;
     struct passwd_work *work;         /* of auth_basic.c */

@@ -23,7 +23,7 @@ static int hold(req *r)
 int step_mirror(req *r)
 {
     const guard *g = r->route->guard;
-    if (LIKELY(!g) || !g->c->mirrors.n || r->sub || guard_of(r)->mirrored) {
+    if (LIKELY(!g) || !g->c->mirrors.n || r->sub || guard_of(r)->mirrored == r->redirects + 1) {
         return STEP_NEXT;
     }
     bool with_body = g->c->mirror_body && r->body;
@@ -37,7 +37,9 @@ int step_mirror(req *r)
                                       .sink = SUBREQ_DROP,
                                       .limit = ANSWER_MAX};
         rc = subreq_start(r, &a, NULL);
-        guard_of(r)->mirrored++;
+    }
+    if (rc == 0) {
+        guard_of(r)->mirrored = r->redirects + 1;
     }
     return rc;
 }

@@ -202,7 +202,7 @@ static void copy_place(const req *parent, req *r, const struct subreq_args *a)
     r->uri.query = r->query = a->query.p ? pool_dup(&r->pool, a->query) : a->query;
     r->uri.authority = r->uri.scheme = STR_EMPTY;
     r->uri.is_plain = false;
-    r->path_changed = r->query_changed = true;
+    r->path_changed = r->query_changed = r->internal = true;
     r->site = parent->site;
     uservars_copy(parent, r);
     r->filters_off = (uint16_t)~FILTER_BIT(SSI);

@@ -141,7 +141,7 @@ describe("mirror", function()
     local o = origin.start()
     local gw = serve(o, ([[
       server { listen 127.0.0.1:0; location / { mirror /copy; $TO; }
-        location /copy { proxy_pass http://127.0.0.1:%d; } }
+        location /copy { internal; proxy_pass http://127.0.0.1:%d; } }
     ]]):format(copy.port))
     assert.equal(200, client.call(gw.port, "POST", "/x?y=1", nil, "hello").status)
     wait.till(function()
