@@ -26,8 +26,9 @@ local function quoted(message)
   table.sort(out, function(a, b)
     return #a > #b
   end)
-  for name in message:gmatch("%$[%w_]+") do
-    table.insert(out, 1, name)
+  local variable = message:match("variable (%$[%w_]+)")
+  if variable then
+    table.insert(out, 1, variable)
   end
   for name in message:gmatch("/([%w_-]+%.%a+)%f[^%w]") do -- of files
     out[#out + 1] = name
