@@ -1,4 +1,4 @@
---- docs/guide.md: every block loads, and every native one starts. The word behind the language says what a block stands in:
+--- docs/guide.md: every block loads, and every native one starts; those of the topic pages load. The word behind the language says what a block stands in:
 --- nothing: http {} or a whole native file; location, site: a location or site that proxies to `backend`.
 local certs = require("spec.support.certs")
 local gateway = require("spec.support.gateway")
@@ -72,15 +72,29 @@ describe("docs/guide.md", function()
   end)
 
   it("has blocks that check accepts", run(function()
-    local paths, asked = { "check" }, {}
+    local paths = { "check" }
     for i, b in ipairs(all) do
       local path = ("%s/%02d.%s"):format(dir, i, b.kind:find("^nginx") and "conf" or "lua")
       tmp.write(dir, path:match("[^/]*$"), with_certificates(wraps[b.kind]:gsub("%%s", function() return b.text end)))
-      paths[#paths + 1], asked[i] = path, b.heading
+      paths[#paths + 1] = path
     end
     local process = gateway.exec(nil, { args = paths, seconds = 60 })
     assert.equal("", process.status == 0 and "" or process:stderr())
     assert.equal(#all, select(2, process:stdout():gsub(": ok: ", "")))
+  end))
+
+  it("and the topic pages show files that check accepts", run(function()
+    local paths = { "check" }
+    for _, page in ipairs { "access", "compression", "grpc", "http2", "limits", "logs", "real-ip", "static-files", "upstreams" } do
+      for i, b in ipairs(blocks("docs/" .. page .. ".md")) do
+        local text = b.text:find('site "') and b.text or b.text .. 'site "*" { reply = { status = 200 } }\n'
+        text = with_certificates((text:gsub("live/grpc%.", "live/app.")))
+        paths[#paths + 1] = tmp.write(dir, ("%s%d.lua"):format(page, i), text)
+      end
+    end
+    local process = gateway.exec(nil, { args = paths, seconds = 60 })
+    assert.equal("", process.status == 0 and "" or process:stderr())
+    assert.is_true(#paths >= 10)
   end))
 
   for i, b in ipairs(all) do
