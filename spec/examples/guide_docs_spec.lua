@@ -1,5 +1,5 @@
---- docs/guide.md: every block loads, and every native one starts; those of the topic pages load. The word behind the language says what a block stands in:
---- nothing: http {} or a whole native file; location, site: a location or site that proxies to `backend`.
+--- docs/guide.md: every block loads, and every native one starts; those of the topic pages load. The word behind the language says what a
+--- block stands in: nothing: http {} or a whole native file; location, site: a location or site that proxies to `backend`.
 local certs = require("spec.support.certs")
 local gateway = require("spec.support.gateway")
 local run = require("spec.support.run")
