@@ -121,9 +121,7 @@ function M.load(opts)
   if path:match("%.conf$") then
     return load_nginx(opts, path, text, reader, diags)
   end
-  if ipv6 == nil then
-    ipv6 = default_ipv6()
-  end
+  ipv6 = ipv6 == nil and default_ipv6() or ipv6
   local loader = require("conf.native").evaluate({
     path = path, text = text, reader = reader, glob = opts.glob or default_glob, ipv6 = ipv6,
     env = opts.env or os.getenv, policies = opts.policies or default_policies(path, reader), user = opts.user or default_user,

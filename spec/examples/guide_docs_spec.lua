@@ -97,6 +97,20 @@ describe("docs/guide.md", function()
     assert.is_true(#paths >= 10)
   end))
 
+  it("shows what the commands say", run(function()
+    local page, conf = tmp.read("docs/guide.md"), "spec/examples/moving.conf"
+    for _, args in ipairs {
+      { "check", "spec/conf/broken/warn_mistakes.conf" }, { "import", conf },
+      { "explain", "http://app.example.com:8080/api/users", "-c", conf },
+    } do
+      local process = gateway.exec(nil, { args = args })
+      local text = args[1] == "check" and process:stderr() or process:stdout()
+      assert.equal(0, process.status)
+      local shown = ("$ moongate %s\n%s```"):format(table.concat(args, " "), text)
+      assert.is_truthy(page:find(shown, 1, true), "the page shows another text of " .. args[1])
+    end
+  end))
+
   for i, b in ipairs(all) do
     if b.kind:find("^lua") then
       it(("starts with the native form of '%s'"):format(b.heading), run(function()
