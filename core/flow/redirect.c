@@ -45,6 +45,10 @@ int redirect_reply(req *r, int status, str to)
     if (!headers_value_is_ok(to)) {
         return ERR_BAD_TARGET;
     }
+    if (r->extra.pool) {
+        headers_remove(&r->extra, STR("Location")); /* of an answer that an error page took the place of */
+    }
+    r->err_status = r->err_status ? (uint16_t)status : 0; /* a redirect tells itself, not the error it is the page for */
     bool page = r->route && r->route->c->signature != CONF_SIGNATURE_MOONGATE;
     req_reply(r, status, page ? signature_page(r, status) : STR_EMPTY, page ? STR("text/html") : STR_EMPTY);
     return headers_set(&r->res.h, STR("Location"), redirect_target(r, to));

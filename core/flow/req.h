@@ -66,6 +66,7 @@ typedef struct attempt {
     int err;
     bool reused;
     bool open;           /* counted in flight at the peer */
+    uint32_t head_bytes; /* of the answer's head */
     int64_t start_us, connect_us, head_us, end_us; /* 0: not reached; monotonic */
     uint64_t bytes_in, bytes_out;
 } attempt;
@@ -84,6 +85,8 @@ typedef struct req_client {
     const stream *stream; /* the connection, while r->proto is set: TLS facts, local address */
     uint64_t conn_id;
     uint32_t conn_requests; /* this one included */
+    bool pipelined;      /* it was here before the answer to the one before it was out */
+    int64_t opened_ms;
 } req_client;
 
 struct req {
@@ -164,6 +167,7 @@ struct req {
     bool internal;       /* the URI was changed here: routes for internal use may take it */
     bool uri_changed;    /* by a rewrite op: a route is looked for anew */
     bool path_kept;      /* rewritten and kept by "break": what the route would put in place of its prefix does not apply */
+    bool content_lost;   /* an "if" left the block that would have asked an upstream for one that says nothing of it */
     bool in_error_page;  /* an error page is on its way: another error has none, unless the route says so */
     uint16_t err_status; /* of the error whose page is being made: what the client is told; 0: the page's own */
     bool timed_out, total_expired, client_gone, in_run;

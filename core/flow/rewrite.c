@@ -292,8 +292,10 @@ static int run_if(req *r, const struct op *op)
         return yes < 0 ? yes : OP_ON;
     }
     if (op->route) {
+        bool asked = r->group != NULL;
         req_take_route(r, op->route);
         r->group = r->route->group;
+        r->content_lost = (asked || r->content_lost) && !r->group; /* a mistake of the file, which nginx answers so too */
     }
     return run(r, op->body);
 }
@@ -429,6 +431,10 @@ static int run(req *r, const rewrites *w)
 
 int rewrite_run(req *r, const rewrites *w)
 {
+    r->content_lost = false;
     int rc = run(r, w);
-    return rc == OP_ON || rc == OP_STOP ? STEP_NEXT : rc;
+    if (rc != OP_ON && rc != OP_STOP) {
+        return rc;
+    }
+    return r->content_lost && !r->uri_changed ? ERR_IO : STEP_NEXT;
 }

@@ -38,6 +38,8 @@ static int accept_head(req *r)
     attempt *a = attempt_now(r);
     a->status = f->res.status;
     attempt_heard(a);
+    size_t behind = stream_in(fetch_stream(f)).n; /* of the body, read together with the head */
+    a->head_bytes = f->bytes_in > behind ? (uint32_t)(f->bytes_in - behind) : 0;
     stats_duration(STAT_HIST_UPSTREAM_TIME, a->head_us - a->start_us);
     if (f->tunnel && !forward_may_tunnel(r)) {
         return attempt_failed(r, ERR_UPSTREAM_PROTOCOL);

@@ -22,6 +22,7 @@ struct subreq {
     struct subreq_args a;
     bufq q;
     size_t dropped;
+    uint64_t main_id; /* of the request it all began with */
     int refs, depth, status;
     bool complete, full;
 };
@@ -236,6 +237,11 @@ static int depth_of(const req *parent)
     return parent->sub ? parent->sub->depth : 0;
 }
 
+uint64_t subreq_main_id(const req *r)
+{
+    return r->sub ? r->sub->main_id : r->id;
+}
+
 int subreq_start(req *parent, const struct subreq_args *a, subreq **out)
 {
     if (out) {
@@ -251,6 +257,7 @@ int subreq_start(req *parent, const struct subreq_args *a, subreq **out)
     s->sink.ops = &sub_sink_ops;
     s->a = *a;
     s->depth = depth_of(parent) + 1;
+    s->main_id = subreq_main_id(parent);
     s->refs = 2;
     bufq_init(&s->q);
     req *r = req_new(parent->l, parent->plan, parent->listen, &sub_ops, NULL);

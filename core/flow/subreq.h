@@ -37,6 +37,8 @@ struct subreq_args {
 
 /* Starts one; it runs in a job of its own, after this step returned. *out lives as long as the parent; NULL when detached. 0, ERR_LIMIT (too deep), ERR_MEM. */
 MUST_USE int subreq_start(req *parent, const struct subreq_args *a, subreq **out);
+/* Id of the client's request behind r, which may be that request. */
+uint64_t subreq_main_id(const req *r);
 /* The status of its head; 0: none yet. */
 int subreq_status(const subreq *s);
 /* Nothing more comes. */

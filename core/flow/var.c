@@ -54,7 +54,7 @@ const var *var_find(str name, str *arg)
         return &numbered;
     }
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-        if (name.n > families[i].name.n && str_has_prefix(name, families[i].name)) {
+        if (name.n >= families[i].name.n && str_has_prefix(name, families[i].name)) {
             *arg = str_from(name, families[i].name.n);
             return &families[i];
         }

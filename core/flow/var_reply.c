@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/version.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -172,6 +173,14 @@ str var_get_pid(req *r, str arg)
     return var_number(r, (uint64_t)getpid());
 }
 
+/* Of the nginx whose behaviour we have in its dialect. */
+str var_get_nginx_version(req *r, str arg)
+{
+    (void)arg;
+    (void)r;
+    return STR(MG_NGINX_VERSION);
+}
+
 str var_get_hostname(req *r, str arg)
 {
     (void)arg;
@@ -310,6 +319,19 @@ static bool write_sent(const req *r, const attempt *a, fmt *f)
 {
     fmt_u64(f, a->open && r->fetching ? r->fetch.bytes_out : a->bytes_out);
     return true;
+}
+
+static bool write_length(const req *r, const attempt *a, fmt *f)
+{
+    uint64_t all = a->open && r->fetching ? r->fetch.bytes_in : a->bytes_in;
+    fmt_u64(f, a->head_us && all > a->head_bytes ? all - a->head_bytes : 0);
+    return true;
+}
+
+str var_get_upstream_response_length(req *r, str arg)
+{
+    (void)arg;
+    return each_attempt(r, write_length);
 }
 
 str var_get_upstream_addr(req *r, str arg)

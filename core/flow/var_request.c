@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "flow/access_log.h"
 #include "flow/basic.h"
+#include "flow/subreq.h"
 #include "flow/var.h"
 #include "http/cookie.h"
 #include "net/stream.h"
@@ -90,7 +91,7 @@ str var_get_content_length(req *r, str arg)
 str var_get_uri(req *r, str arg)
 {
     (void)arg;
-    return r->path;
+    return r->path.p ? r->path : STR_EMPTY;
 }
 
 str var_get_request_uri(req *r, str arg)
@@ -146,7 +147,8 @@ str var_get_request_length(req *r, str arg)
 str var_get_request_id(req *r, str arg)
 {
     (void)arg;
-    const uint64_t halves[2] = {r->id, hash_bytes(str_of((const char *)&r->id, sizeof r->id))};
+    const uint64_t id = subreq_main_id(r);
+    const uint64_t halves[2] = {id, hash_bytes(str_of((const char *)&id, sizeof id))};
     char *out = pool_alloc(&r->pool, 32);
     for (int i = 0; i < 32; i++) {
         out[i] = "0123456789abcdef"[halves[i / 16] >> (60 - 4 * (i % 16)) & 15];

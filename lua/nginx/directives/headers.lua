@@ -8,7 +8,8 @@ local function add_header(d)
   if d.args[3] and d.args[3] ~= "always" then
     return nil, ('invalid parameter "%s"'):format(d.args[3])
   end
-  return { name = d.args[1], value = d.args[2], always = d.args[3] ~= nil }
+  local value = d.args[2]:gsub("[\r\n]+$", "") -- a line break ends the field anyway
+  return { name = d.args[1], value = value, always = d.args[3] ~= nil }
 end
 
 local words = { epoch = true, max = true, off = true }
