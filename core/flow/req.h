@@ -85,7 +85,6 @@ typedef struct req_client {
     const stream *stream; /* the connection, while r->proto is set: TLS facts, local address */
     uint64_t conn_id;
     uint32_t conn_requests; /* this one included */
-    bool pipelined;      /* it was here before the answer to the one before it was out */
     int64_t opened_ms;
 } req_client;
 

@@ -56,7 +56,6 @@ void conn_introduce(conn *c, req *r)
     r->client.conn_id = c->id;
     r->proxy = c->proxy ? mem_ref(c->proxy) : NULL;
     r->client.conn_requests = ++c->requests;
-    r->client.pipelined = c->pipelined;
     r->client.opened_ms = c->opened_ms;
     r->client.stream = &c->s;
     r->client.facts = NULL;

@@ -94,7 +94,6 @@ struct conn {
     uint32_t send_ms;      /* between two writes: the route's client_send_timeout */
     uint32_t idle_ms;      /* until the next request */
     uint32_t linger_ms, linger_all_ms; /* between two reads of what is read away before the end; in all. 0: it is not */
-    bool pipelined;        /* bytes of the next request were here when it began */
     bool linger_always;    /* even when nothing is left to be read */
     bool reset_late;       /* who is too slow gets a reset */
     int64_t opened_ms;

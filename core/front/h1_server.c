@@ -91,7 +91,6 @@ static void after_response(conn *c)
 static void next_request(conn *c)
 {
     c->scan = (h1_scan){0};
-    c->pipelined = stream_in(&c->s).n > 0;
     c->s.flags &= (uint16_t)~STREAM_PROBE;
     conn_enter(c, CONN_HEAD);
     c->pipelined = stream_in(&c->s).n > 0;

@@ -16,7 +16,9 @@ describe("map", function()
     local gw = start([[
       map $arg_k $v { default none; foo bar; "" empty; ~^r(?<n>\d+)$ re$n; ~*^R(.) Re$1; \~x tilde; var $arg_k$arg_k; }
     ]] .. shows("$v"))
-    for k, v in pairs { foo = "bar", FOO = "bar", r12 = "re12", rx = "Rex", ["~x"] = "tilde", var = "varvar", other = "none", [""] = "empty" } do
+    for k, v in pairs {
+      foo = "bar", FOO = "bar", r12 = "re12", rx = "Rex", ["~x"] = "tilde", var = "varvar", other = "none", [""] = "empty",
+    } do
       assert.equal(v, get(gw, "/?k=" .. k), k)
     end
   end))
