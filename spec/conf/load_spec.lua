@@ -32,6 +32,14 @@ local function listens(gateway)
   return out
 end
 
+describe("an address of its own beside every address", function()
+  it("is served by the socket of every address of that port", function()
+    local g = load('site "a" { listen = ":8080", reply = {} } site "b" { listen = "127.0.0.1:8080", reply = {} }')
+    assert.same({ "0.0.0.0:8080: a", "127.0.0.1:8080: b" }, listens(g))
+    assert.same({ [2] = 0 }, { g.listens[1].under, g.listens[2].under })
+  end)
+end)
+
 describe("a site with certificates", function()
   it("listens on 443 and redirects from 80", function()
     local g, report = load('site "a.example.com" { tls = "live/a", proxy = "127.0.0.1:1" }')
