@@ -391,6 +391,7 @@ static struct h2_options options_of(const conn *c)
         .head = conn_head_limits(c),
         .streams = (uint32_t)l->http2_streams,
         .window = (uint32_t)l->http2_window,
+        .settings_may_lack = c->fl->plan->conf->g.manners == CONF_MANNERS_NGINX,
         .calm_on_excess = l->http2_excess == CONF_HTTP2_EXCESS_GOAWAY,
     };
 }

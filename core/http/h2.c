@@ -29,6 +29,7 @@ struct h2 {
     bool over;              /* no more events: only what is queued goes out */
     bool in_head, trailing; /* a block is being decoded; it is one of trailers */
     bool greeted, acked;    /* our SETTINGS are out; known to the client */
+    bool begun;             /* the client's first frame came */
     size_t skip;            /* bytes until the next frame's header */
     uint8_t hd[H2_FRAME_HEAD], hd_n; /* of a header that comes in pieces */
     bool leaving;           /* we said GOAWAY: newer streams are ignored */
@@ -588,10 +589,24 @@ static bool is_data(h2 *s, int32_t *id)
     return type == NGHTTP2_DATA;
 }
 
+/* The client's first frame; `before` is what came in front of its header and was not fed. RFC 9113 §3.4 wants SETTINGS. nginx does without, so in its dialect
+ * a client that sends something else first is taken to have said SETTINGS with nothing in it. */
+static int feed_first(h2 *s, str before)
+{
+    static const char none[H2_FRAME_HEAD] = {0, 0, 0, NGHTTP2_SETTINGS, 0, 0, 0, 0, 0};
+    bool is_settings = s->hd[3] == NGHTTP2_SETTINGS && !(s->hd[4] & NGHTTP2_FLAG_ACK);
+    s->begun = true;
+    int rc = feed(s, before);
+    if (rc == 0 && s->o.settings_may_lack && !is_settings) {
+        rc = feed(s, str_of(none, sizeof none));
+    }
+    return rc < 0 ? rc : feed(s, str_of((const char *)s->hd, H2_FRAME_HEAD));
+}
+
 /* nghttp2 tells nobody of DATA that it ignores: so what comes is fed up to each DATA frame, whose stream is then looked at. */
 static int feed_frames(h2 *s, str bytes)
 {
-    size_t at = 0, fed = 0;
+    size_t at = 0, fed = 0, here = 0; /* here: bytes of the header under way that lie in `bytes` */
     while (at < bytes.n) {
         size_t left = bytes.n - at;
         if (s->skip) {
@@ -601,8 +616,19 @@ static int feed_frames(h2 *s, str bytes)
             continue;
         }
         s->hd[s->hd_n++] = (uint8_t)bytes.p[at++];
+        here++;
         int32_t id;
-        if (s->hd_n < H2_FRAME_HEAD || !is_data(s, &id)) {
+        if (s->hd_n < H2_FRAME_HEAD) {
+            continue;
+        }
+        if (UNLIKELY(!s->begun)) {
+            if (feed_first(s, str_of(bytes.p + fed, at - here - fed)) < 0) {
+                return ERR_INVALID;
+            }
+            fed = at;
+        }
+        here = 0;
+        if (!is_data(s, &id)) {
             continue;
         }
         if (at - fed > H2_FRAME_HEAD) {
@@ -616,7 +642,8 @@ static int feed_frames(h2 *s, str bytes)
             return ERR_MEM;
         }
     }
-    return feed(s, str_from(bytes, fed));
+    size_t end = s->begun ? bytes.n : bytes.n - here; /* the first header is fed whole */
+    return feed(s, str_of(bytes.p + fed, end - fed));
 }
 
 int h2_recv(h2 *s, str bytes)

@@ -21,6 +21,7 @@ struct h2_options {
     h1_limits head;        /* of a request; `head` is announced as SETTINGS_MAX_HEADER_LIST_SIZE */
     uint32_t streams;      /* open at a time */
     uint32_t window;       /* of a stream, for its first bytes: more only when somebody reads */
+    bool settings_may_lack; /* the client's first frame need not be SETTINGS */
     bool calm_on_excess;   /* a head past the limits ends the connection instead of getting its answer */
 };
 
