@@ -8,6 +8,7 @@
 #include "back/health.h"
 #include "back/origin.h"
 #include "back/peer.h"
+#include "back/probe.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "base/hash.h"
@@ -267,6 +268,7 @@ static void group_free(group *g)
 {
     group_set *s = g->set;
     group_forget_dynamic(g);
+    probe_stop(g);
     while (!list_is_empty(&g->origins)) {
         origin_free(list_item(g->origins.next, origin, node));
     }
@@ -349,6 +351,8 @@ void group_copy_conf(group *g, const struct conf_upstream *c)
     g->own = *c;
     g->own.name = g->name;
     g->own.peers = (struct conf_peers){0};
+    g->own.check_method = g->own.check_path = g->own.check_host = g->own.check_body = STR_EMPTY;
+    g->own.check_headers = g->own.check_status = (struct conf_strs){0};
     g->own.hash_key = g->own.tls_name = g->own.label = STR_EMPTY;
     g->own.tls_ca_pem = g->own.tls_cert_pem = g->own.tls_key_pem = STR_EMPTY;
 }
@@ -398,6 +402,7 @@ static void group_update(group *g, const struct conf_upstream *c, struct prepare
     g->joint_turns = g->shared && c->passive == CONF_PASSIVE_NGINX;
     group_set_origins(g, &c->peers);
     health_apply(g);
+    probe_apply(g, c);
 }
 
 /* A context for an upstream whose TLS settings are new; NULL in *out when the group's own will do.
@@ -439,7 +444,8 @@ static int prepare(group_set *s, const conf *c, int i, struct prepared *p, char 
         seg *table = seg_find(str_of(name, (size_t)n < sizeof name ? (size_t)n : 0));
         p->table = table ? seg_ref(table) : NULL; /* absent: outside a gateway (specs, -t) */
     }
-    return prepare_tls(s, u, &p->tls, err, cap);
+    int rc = probe_check(u, err, cap);
+    return rc < 0 ? rc : prepare_tls(s, u, &p->tls, err, cap);
 }
 
 int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap)

@@ -70,6 +70,8 @@ struct group {
     } tiers[2];
     peers *shared;           /* where the workers' common state is; NULL: each for itself */
     seg *seg;
+    uint32_t nidle;          /* parked connections, of all peers: at most own.keepalive_idle */
+    struct probes *probes;   /* active checks; NULL: none */
     bool watches;            /* outcomes matter beyond failures (health.h) */
     bool lenient;            /* during a pick: nobody else is left, so health is not asked */
     bool joint_turns;        /* round robin counts in shared->, under its lock */

@@ -148,7 +148,7 @@ void health_seen(peer *p, const struct peer_outcome *o, int64_t now_ms)
 void health_apply(group *g)
 {
     const struct conf_upstream *c = &g->own;
-    g->watches = c->outlier_window > 0 || c->slow_start > 0 || c->balance == CONF_BALANCE_TIME ||
+    g->watches = c->outlier_window > 0 || c->slow_start > 0 || c->check != CONF_CHECK_OFF || c->balance == CONF_BALANCE_TIME ||
                  (c->balance == CONF_BALANCE_RANDOM && c->balance_by != CONF_BY_CONNS);
     LIST_EACH(it, &g->peers)
     {

@@ -32,8 +32,29 @@ static bool conn_is_fit(const lease *le, const idle_conn *c)
     const peer *p = le->p;
     const struct conf_upstream *u = p->g->conf;
     return c->tag == le->tag &&
-           (u->keepalive_requests == 0 || (int64_t)c->requests < u->keepalive_requests) &&
-           (u->keepalive_time == 0 || clock_ms() - c->born_ms <= u->keepalive_time);
+           (u->keepalive_requests == 0 || (int64_t)c->requests < u->keepalive_requests);
+}
+
+/* Too old to be parked again; one that is parked may still serve once. */
+static bool conn_is_old(const lease *le, const idle_conn *c)
+{
+    int64_t most = le->p->g->conf->keepalive_time;
+    return most > 0 && clock_ms() - c->born_ms > most;
+}
+
+/* keepalive counts the idle connections of a group: the one parked first goes. */
+static COLD void make_room(const group *g)
+{
+    idle_conn *oldest = NULL;
+    LIST_EACH(it, &g->peers)
+    {
+        const idle_pool *parked = &list_item(it, peer, node)->idle;
+        idle_conn *c = parked->n ? list_item(parked->conns.prev, idle_conn, node) : NULL;
+        if (c && (!oldest || c->parked_ms < oldest->parked_ms)) {
+            oldest = c;
+        }
+    }
+    idle_conn_free(oldest);
 }
 
 static idle_conn *take_pooled(const lease *le)
@@ -92,7 +113,7 @@ int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
     }
     le->c = idle_conn_new();
     le->c->tag = le->tag;
-    int rc = connect_start(&le->c->s, l, &p->at, a->bind, a->user);
+    int rc = connect_start(&le->c->s, l, a->at ? a->at : &p->at, a->bind, a->user);
     if (rc < 0) {
         return fail(le, rc);
     }
@@ -148,8 +169,11 @@ void lease_end(lease *le, bool reusable)
     }
     le->c = NULL;
     c->requests++;
-    if (reusable && le->state == LEASE_READY && !le->p->gone && conn_is_fit(le, c)) {
+    if (reusable && le->state == LEASE_READY && !le->p->gone && conn_is_fit(le, c) && !conn_is_old(le, c)) {
         c->s.flags &= (uint16_t)~STREAM_PROBE;
+        if (UNLIKELY(le->p->idle.max && le->p->g->nidle >= le->p->idle.max)) {
+            make_room(le->p->g);
+        }
         idle_park(c->s.l, &le->p->idle, c);
     } else {
         idle_conn_free(c);

@@ -3,6 +3,7 @@
 #define BACK_LEASE_H
 
 #include "base/str.h"
+#include "net/addr.h"
 
 typedef struct idle_conn idle_conn;
 typedef struct job job;
@@ -29,6 +30,7 @@ struct lease_args {
     bool h2;             /* HTTP/2: by prior knowledge, or with TLS if the peer chooses it */
     struct tls_client *tls; /* NULL: plain */
     str tls_name;        /* SNI and name to verify; empty: none */
+    const struct addr *at;      /* instead of the peer's; NULL: that */
     bool no_resume;      /* no TLS session is kept or used */
     bool tcp_keepalive;
     uint64_t tag;        /* anything else that connections of a pool must have in common; 0: nothing */

@@ -76,6 +76,7 @@ peer *peer_new(origin *o, const addr *at)
     p->st = p->own;
     p->held = &p->own_held;
     idle_pool_init(&p->idle, (uint32_t)g->own.keepalive_idle, g->own.keepalive_timeout);
+    p->idle.total = &g->nidle;
     list_push_back(&g->peers, &p->node);
     peer_join(p);
     return p;

@@ -85,6 +85,9 @@ uint32_t zones_worker(void)
 int zone_bind(zone *z)
 {
     char room[SEG_NAME_MAX + 1];
+    if (z->c->kind == CONF_ZONE_PEERS) {
+        return 0; /* its groups look for it */
+    }
     seg *s = seg_find(zone_name(z->c, room, sizeof room));
     int rc = !s ? ERR_NOT_FOUND
              : z->c->kind == CONF_ZONE_RATE ? limit_open(s, &z->rates)

@@ -16,6 +16,9 @@ static void unpark(idle_conn *c)
 {
     list_remove(&c->node);
     c->pool->n--;
+    if (c->pool->total) {
+        --*c->pool->total;
+    }
     c->pool = NULL;
     job_cancel(&c->watch);
     timer_clear(&c->age);
@@ -85,6 +88,7 @@ void idle_pool_init(idle_pool *p, uint32_t max, int64_t timeout_ms)
     p->n = 0;
     p->max = max;
     p->timeout_ms = timeout_ms;
+    p->total = NULL;
 }
 
 void idle_pool_fini(idle_pool *p)
@@ -126,5 +130,9 @@ void idle_park(loop *l, idle_pool *p, idle_conn *c)
     c->pool = p;
     list_push_front(&p->conns, &c->node);
     p->n++;
+    if (p->total) {
+        ++*p->total;
+    }
+    c->parked_ms = clock_ms();
     timer_set(l, &c->age, p->timeout_ms);
 }

@@ -17,6 +17,7 @@ typedef struct idle_pool {
     list conns;        /* most recently parked first */
     uint32_t n, max;
     int64_t timeout_ms;
+    uint32_t *total;   /* also counts n for the owner, over several keys; NULL: nobody asks */
 } idle_pool;
 
 void idle_pool_init(idle_pool *p, uint32_t max, int64_t timeout_ms);

@@ -13,6 +13,7 @@ struct idle_conn {
     struct idle_pool *pool;
     uint32_t requests; /* exchanges done on it */
     int64_t born_ms;
+    int64_t parked_ms;
     uint64_t tag;      /* the owner's: generation of TLS settings... part of what makes it reusable */
     job watch;
     bool (*idle_read)(idle_conn *c); /* takes what comes while it is parked; false: drop it. NULL: nothing may come */

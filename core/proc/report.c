@@ -1,9 +1,11 @@
 /* report.c — see report.h. */
 #include "proc/report.h"
 
+#include "back/peer.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/req.h"
+#include "shm/peers.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,9 +49,19 @@ static const char *report_peer_state(const peer *p)
         return "gone";
     }
     if (p->down) {
-        return "down";
+        return !p->drained ? "down" : peer_in_flight(p) ? "draining" : "drained";
     }
-    return peer_is_eligible(p, clock_ms()) ? "up" : "ejected";
+    uint32_t flags = p->st->flags;
+    if (flags & PEER_SICK) {
+        return "sick";
+    }
+    if ((flags & PEER_OUTLIER) && clock_ms() < p->st->outlier_until_ms) {
+        return "outlier";
+    }
+    if ((flags & PEER_FAILED) && !passive_allows(p, clock_ms())) {
+        return "ejected";
+    }
+    return flags & PEER_SLOW ? "recovering" : "up";
 }
 
 static void report_group(group *g, void *arg)

@@ -60,6 +60,20 @@ function Build:build_upstreams()
   end
   c.crumbs = {}
   self.model.upstreams = out
+  self:share_peers()
+end
+
+--- What the workers know of peers is common to them: one table for all groups, of which only what is used takes memory.
+function Build:share_peers()
+  local zones = self.model.zones or {}
+  if #self.model.upstreams == 0 then
+    return
+  end
+  zones[#zones + 1] = { name = "upstreams", kind = "peers", size = 4194304 }
+  for _, u in ipairs(self.model.upstreams) do
+    u.zone = #zones - 1
+  end
+  self.model.zones = zones
 end
 
 --- Implicit groups get their numbers when the last declaration has been checked.

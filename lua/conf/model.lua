@@ -401,6 +401,19 @@
 ---@field balance_by? "conns"|"header"|"last_byte" random: the better of two by; least_time: which time; conns with random: just one
 ---@field balance_two? boolean random: the better of two
 ---@field balance_inflight? boolean least_time: count requests that still wait
+---@field check? "off"|"http"|"tcp" active checks
+---@field check_every? integer  (ms)
+---@field check_timeout? integer of a whole check (ms)
+---@field check_jitter? integer percent that pauses vary by
+---@field check_rise? integer successes in a row that bring a peer back
+---@field check_fall? integer failures in a row that take it out
+---@field check_port? integer instead of the peer's; 0: that
+---@field check_method? string absent: GET
+---@field check_path? string with query; absent: /
+---@field check_host? string Host; absent: the peer's name or address
+---@field check_headers? string[] more fields, "Name: value"
+---@field check_status? string[] good ones: "200", "2xx"; empty: 2xx and 3xx
+---@field check_body? string what the body has in it; "~ regex"; absent: anything
 ---@field slow_start? integer a peer that recovers gets its share step by step over this time (ms)
 ---@field outlier_window? integer 0: no outlier detection (ms)
 ---@field outlier_requests? integer fewer in a window say nothing

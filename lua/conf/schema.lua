@@ -235,7 +235,7 @@ M.route = record(concat({
 }, shared))
 
 M.upstream = record({
-  field("balance", t.enum("round_robin", "least_conn", "random_two", "hash"), "how a peer is chosen"),
+  field("balance", t.enum("round_robin", "least_conn", "random_two", "hash", "least_time", "ip_hash"), "how a peer is chosen"),
   field("hash", t.template, 'what is hashed when balance = "hash": "$remote_addr"'),
   field("keepalive", record {
     field("idle", t.integer(0), "idle connections per worker"),
@@ -248,7 +248,33 @@ M.upstream = record({
       field("window", t.duration, "failures are counted in it, and a peer stays out that long"),
       field("panic", t.integer(0, 100), "percent of the peers that may be out at once"),
     }:off(), "what failures of real requests mean; false: nothing"),
-    field("active", t.later("health.active"), "probes"),
+    field("active", record {
+      field("type", t.enum("http", "tcp"), "http asks for a path, tcp only connects"),
+      field("path", t.string, "what is asked for"),
+      field("method", t.string, "how"),
+      field("host", t.string, "Host; the peer's name or address when not written"),
+      field("headers", map(t.string, t.string, "from names to values"), "more request fields"),
+      field("every", t.duration, "pause between checks of a peer"),
+      field("jitter", t.integer(0, 100), "percent that pauses vary by"),
+      field("timeout", t.duration, "of a whole check"),
+      field("rise", t.integer(1, 1000), "successes in a row that bring a peer back"),
+      field("fall", t.integer(1, 1000), "failures in a row that take it out"),
+      field("port", t.integer(1, 65535), "instead of the peer's"),
+      field("expect", record {
+        field("status", list(special.status_pattern or t.string), "good statuses: 200, \"2xx\""),
+        field("body", t.string, 'a part of the body, or "~ regex"'),
+      }, "the answer of a peer that is well"),
+    }:off(), "asks peers whether they are well; one worker does it for all"),
+    field("outlier", record {
+      field("window", t.duration, "requests are looked at in it"),
+      field("requests", t.integer(1), "fewer say nothing"),
+      field("errors", t.integer(0, 100), "percent of failures and 5xx that take a peer out; 0: not looked at"),
+      field("latency", t.integer(0), "percent of the other peers' mean time that take a peer out; 0: not looked at"),
+      field("out", t.duration, "time out, times the number of times in a row"),
+      field("max_out", t.duration, "at most"),
+      field("share", t.integer(0, 100), "percent of the peers that may be out at once"),
+    }:off(), "takes out peers that are worse than the others"),
+    field("slow_start", t.duration, "a peer that recovers gets its share step by step"),
   }, "which peers are used"),
   field("http2", t.boolean, "HTTP/2 to the peers (gRPC): by prior knowledge, with TLS when they choose it"),
   field("retry_budget", t.integer(1, 100):off(), "retries as percent of requests; false: no limit"),

@@ -40,7 +40,41 @@ local function tls_fields(c, u, d, o, peers)
   end
 end
 
+local function active(u, a)
+  u.check = a.type or "http"
+  u.check_path, u.check_method, u.check_host, u.check_port = a.path, a.method, a.host, a.port
+  u.check_every, u.check_timeout, u.check_jitter, u.check_rise, u.check_fall = a.every, a.timeout, a.jitter, a.rise, a.fall
+  local expect = a.expect or {}
+  u.check_body = expect.body
+  if expect.status then
+    u.check_status = {}
+    for i, status in ipairs(expect.status) do
+      u.check_status[i] = tostring(status)
+    end
+  end
+  if a.headers then
+    u.check_headers = {}
+    for name, value in pairs(a.headers) do
+      table.insert(u.check_headers, name .. ": " .. value)
+    end
+    table.sort(u.check_headers)
+  end
+end
+
+local function outlier(u, x)
+  u.outlier_window, u.outlier_requests, u.outlier_errors = x.window or 10000, x.requests, x.errors
+  u.outlier_latency, u.outlier_out, u.outlier_out_max, u.outlier_share = x.latency, x.out, x.max_out, x.share
+end
+
 local function health(u, o)
+  local h = o.health or {}
+  if h.active then
+    active(u, h.active)
+  end
+  if h.outlier then
+    outlier(u, h.outlier)
+  end
+  u.slow_start = h.slow_start
   local passive = o.health and o.health.passive
   if passive == false then
     u.passive_fails = 0
