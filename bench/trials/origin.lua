@@ -211,7 +211,7 @@ end
 
 local loop = cqueues.new()
 loop:wrap(function()
-  local listener = socket.listen { host = "127.0.0.1", port = 0 }
+  local listener = socket.listen { host = "127.0.0.1", port = tonumber(arg[1]) or 0, reuseaddr = true }
   listener:listen()
   local _, _, port = listener:localname()
   io.stderr:write("listening on 127.0.0.1:" .. port .. "\n") -- in one piece: somebody reads it meanwhile

@@ -563,6 +563,16 @@ peer *group_pick_named(group *g, str text, int64_t now_ms)
     return second ? peer_take(second, now_ms) : NULL;
 }
 
+int group_tries(const group *g)
+{
+    int n = 0;
+    LIST_EACH(it, &g->peers)
+    {
+        n += !list_item(it, peer, node)->down;
+    }
+    return n > 1 ? n : 1;
+}
+
 /* ---- retry budget */
 
 static void budget_add(group *g, int64_t n)

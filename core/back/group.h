@@ -139,6 +139,8 @@ void peer_unref(peer *p);
  * harmless. The caller has its own deadline and calls cancel when it goes away. */
 bool group_wait_resolved(group *g, job *j);
 void group_wait_cancel(group *g, job *j);
+/* Peers that are not configured to be down. At least 1. */
+int group_tries(const group *g);
 bool peer_is_eligible(const peer *p, int64_t now_ms);
 /* May one more retry be made? Counts it. The budget is a token bucket: each request adds its share (retry_budget percent), each second adds one retry, at most 100 are kept. */
 bool group_may_retry(group *g, int64_t now_ms);

@@ -6,23 +6,18 @@
 #include "back/health.h"
 #include "back/origin.h"
 #include "back/peer.h"
-#include "back/retry.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/rand.h"
-#include "base/regex.h"
 #include "shm/peers.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
     TICK_MS = 1000, /* who leads, and which peers there are */
-    BODY_MAX = 65536,
     HEAD_MAX = 16384,
-    REQUEST_MAX = 8192,
     POOL_BLOCK = 2048
 };
 
@@ -47,106 +42,9 @@ struct probes {
     list all;
     timer tick;
     job job;
-    enum conf_check kind;
-    int64_t every, timeout, jitter;
-    uint32_t rise, fall;
-    uint16_t port;
-    char *line, *host, *fields; /* of the request: host may be NULL */
-    struct conf_strs statuses;  /* owned; none: 2xx and 3xx */
-    char *text;                 /* part of the body; NULL: any */
-    regex *pattern;             /* instead of text */
-    str tls_name;
+    struct probe_spec spec;
     bool leads;
 };
-
-/* ---- configuration */
-
-static char *copy(str s)
-{
-    char *z = strndup(s.n ? s.p : "", s.n);
-    REQUIRE(z != NULL);
-    return z;
-}
-
-static bool is_pattern(const struct conf_upstream *c)
-{
-    return str_has_prefix(c->check_body, STR("~"));
-}
-
-static regex *compile(const struct conf_upstream *c, char *err, size_t cap)
-{
-    size_t at;
-    return regex_new(str_trim(str_from(c->check_body, 1)), 0, err, cap, &at);
-}
-
-int probe_check(const struct conf_upstream *c, char *err, size_t cap)
-{
-    char why[200];
-    if (c->check == CONF_CHECK_OFF || !is_pattern(c)) {
-        return 0;
-    }
-    regex *re = compile(c, why, sizeof why);
-    if (!re) {
-        snprintf(err, cap, "upstream %.*s: health: body: %s", STR_ARG(c->name), why);
-        return ERR_CONF;
-    }
-    regex_free(re);
-    return 0;
-}
-
-static void free_texts(struct probes *ps)
-{
-    free(ps->line);
-    free(ps->host);
-    free(ps->fields);
-    free(ps->text);
-    regex_free(ps->pattern);
-    for (int i = 0; i < ps->statuses.n; i++) {
-        free((void *)(uintptr_t)ps->statuses.v[i].p);
-    }
-    free(ps->statuses.v);
-    free((void *)(uintptr_t)ps->tls_name.p);
-}
-
-static char *fields_of(const struct conf_upstream *c)
-{
-    char text[REQUEST_MAX];
-    size_t n = 0;
-    text[0] = '\0';
-    for (int i = 0; i < c->check_headers.n && n < sizeof text; i++) {
-        str one = c->check_headers.v[i];
-        int more = snprintf(text + n, sizeof text - n, "%.*s\r\n", STR_ARG(one));
-        n += more > 0 ? (size_t)more : 0;
-    }
-    return copy(str_c(text));
-}
-
-static void set_texts(struct probes *ps, const struct conf_upstream *c)
-{
-    char line[REQUEST_MAX];
-    str method = c->check_method.n ? c->check_method : STR("GET");
-    str path = c->check_path.n ? c->check_path : STR("/");
-    snprintf(line, sizeof line, "%.*s %.*s HTTP/1.1\r\n", STR_ARG(method), STR_ARG(path));
-    ps->line = copy(str_c(line));
-    ps->host = c->check_host.n ? copy(c->check_host) : NULL;
-    ps->fields = fields_of(c);
-    ps->text = NULL;
-    ps->pattern = NULL;
-    if (c->check_body.n && is_pattern(c)) {
-        char why[200];
-        ps->pattern = compile(c, why, sizeof why); /* probe_check has seen it */
-    } else if (c->check_body.n) {
-        ps->text = copy(c->check_body);
-    }
-    ps->statuses.n = c->check_status.n;
-    ps->statuses.v = calloc((size_t)c->check_status.n + 1, sizeof *ps->statuses.v);
-    REQUIRE(ps->statuses.v != NULL);
-    for (int i = 0; i < c->check_status.n; i++) {
-        ps->statuses.v[i] = str_c(copy(c->check_status.v[i]));
-    }
-    bool fixed = c->tls_name.n && str_find(c->tls_name, '$', 0) == c->tls_name.n;
-    ps->tls_name = str_c(copy(fixed ? c->tls_name : c->check_host));
-}
 
 /* ---- verdicts */
 
@@ -183,7 +81,7 @@ static void judge(struct probe *pr, int err, int status)
     st->check_status = (uint32_t)status;
     st->checked_at_ms = now;
     st->streak = bad != sick ? st->streak + 1 : 0;
-    bool turn = bad != sick && st->streak >= (bad ? ps->fall : ps->rise);
+    bool turn = bad != sick && st->streak >= (bad ? ps->spec.fall : ps->spec.rise);
     st->streak = turn ? 0 : st->streak;
     peer_unlock(p);
     if (turn && bad) {
@@ -203,8 +101,8 @@ static loop *loop_of(const struct probe *pr)
 static void schedule(struct probe *pr)
 {
     const struct probes *ps = pr->of;
-    int64_t spread = ps->every * ps->jitter / 100;
-    int64_t pause = ps->every + (spread ? (int64_t)rand_below((uint32_t)(2 * spread + 1)) - spread : 0);
+    int64_t spread = ps->spec.every * ps->spec.jitter / 100;
+    int64_t pause = ps->spec.every + (spread ? (int64_t)rand_below((uint32_t)(2 * spread + 1)) - spread : 0);
     timer_set(loop_of(pr), &pr->next, pause > 1 ? pause : 1);
 }
 
@@ -224,52 +122,19 @@ static void finish(struct probe *pr, int err, int status)
 
 static str host_of(const struct probe *pr)
 {
-    if (pr->of->host) {
-        return str_c(pr->of->host);
+    if (pr->of->spec.host) {
+        return str_c(pr->of->spec.host);
     }
     return pr->p->origin && pr->p->origin->host.n ? pr->p->origin->host
                                                   : str_of(pr->p->text, pr->p->text_n);
-}
-
-static void write_request(struct probe *pr)
-{
-    const struct probes *ps = pr->of;
-    bufq *q = &pr->f.upload;
-    bufq_push_copy(q, str_c(ps->line));
-    bufq_push_copy(q, STR("Host: "));
-    bufq_push_copy(q, host_of(pr));
-    bufq_push_copy(q, STR("\r\nUser-Agent: moongate-health\r\nConnection: close\r\n"));
-    bufq_push_copy(q, str_c(ps->fields));
-    bufq_push_copy(q, STR("\r\n"));
-    pr->f.upload_done = true;
-}
-
-static bool status_is_good(const struct probes *ps, int status)
-{
-    return ps->statuses.n ? retry_status_listed(&ps->statuses, status) : status < 400;
-}
-
-static bool body_is_good(struct probe *pr)
-{
-    const struct probes *ps = pr->of;
-    if (!ps->text && !ps->pattern) {
-        return true;
-    }
-    char *bytes = pool_alloc(&pr->pool, BODY_MAX);
-    str body = str_of(bytes, bufq_peek(&pr->body, bytes, BODY_MAX));
-    if (ps->pattern) {
-        return regex_exec(ps->pattern, body, 0, NULL) == 1;
-    }
-    return memmem(body.p, body.n, ps->text, strlen(ps->text)) != NULL;
 }
 
 /* 0: well; ERR_AGAIN; < 0. */
 static int read_body(struct probe *pr)
 {
     fetch *f = &pr->f;
-    bool wanted = pr->of->text || pr->of->pattern;
-    while (wanted && pr->body.bytes < BODY_MAX) {
-        ssize_t n = f->ops->read_body(f, &pr->body, BODY_MAX - pr->body.bytes);
+    while (probe_spec_wants_body(&pr->of->spec) && pr->body.bytes < PROBE_BODY_MAX) {
+        ssize_t n = f->ops->read_body(f, &pr->body, PROBE_BODY_MAX - pr->body.bytes);
         if (n == ERR_EOF) {
             break;
         }
@@ -277,7 +142,7 @@ static int read_body(struct probe *pr)
             return (int)n;
         }
     }
-    return body_is_good(pr) ? 0 : ERR_CHECK_BODY;
+    return probe_spec_takes_body(&pr->of->spec, &pr->body, &pr->pool) ? 0 : ERR_CHECK_BODY;
 }
 
 static int read_head(struct probe *pr)
@@ -290,7 +155,7 @@ static int read_head(struct probe *pr)
     do {
         rc = f->ops->read_head(f);
     } while (rc == 1);
-    if (rc == 0 && !status_is_good(pr->of, f->res.status)) {
+    if (rc == 0 && !probe_spec_takes_status(&pr->of->spec, f->res.status)) {
         return ERR_CHECK_STATUS;
     }
     return rc;
@@ -300,16 +165,16 @@ static int start(struct probe *pr)
 {
     const struct probes *ps = pr->of;
     addr at = pr->p->at;
-    if (ps->port && at.sa.sa_family != AF_UNIX) {
-        addr_set_port(&at, ps->port);
+    if (ps->spec.port && at.sa.sa_family != AF_UNIX) {
+        addr_set_port(&at, ps->spec.port);
     }
     struct lease_args a = {.fresh = true, .user = &pr->job, .at = &at, .tls = ps->g->tls};
-    a.tls_name = !ps->g->tls ? STR_EMPTY : ps->tls_name.n ? ps->tls_name : host_of(pr);
+    a.tls_name = !ps->g->tls ? STR_EMPTY : ps->spec.tls_name.n ? ps->spec.tls_name : host_of(pr);
     fetch_init(&pr->f, &pr->pool, loop_of(pr), &pr->job);
     pr->f.method = METHOD_GET;
     pr->f.head_max = HEAD_MAX;
     pr->step = PROBE_CONNECT;
-    timer_set(loop_of(pr), &pr->deadline, ps->timeout);
+    timer_set(loop_of(pr), &pr->deadline, ps->spec.timeout);
     return lease_start(&pr->f.lease, loop_of(pr), pr->p, &a);
 }
 
@@ -326,11 +191,12 @@ static int run(struct probe *pr)
         return rc;
     }
     if (pr->step == PROBE_CONNECT) {
-        if (pr->of->kind == CONF_CHECK_TCP) {
+        if (pr->of->spec.kind == CONF_CHECK_TCP) {
             return 0;
         }
         pr->step = PROBE_HEAD;
-        write_request(pr);
+        probe_spec_write(&pr->of->spec, host_of(pr), &pr->f.upload);
+        pr->f.upload_done = true;
     }
     if (pr->step == PROBE_HEAD) {
         rc = read_head(pr);
@@ -471,7 +337,7 @@ void probe_stop(group *g)
     }
     timer_stop(&ps->tick);
     job_cancel(&ps->job);
-    free_texts(ps);
+    probe_spec_fini(&ps->spec);
     free(ps);
     g->probes = NULL;
 }
@@ -492,13 +358,6 @@ void probe_apply(group *g, const struct conf_upstream *c)
         return;
     }
     struct probes *ps = g->probes = probes_new(g);
-    ps->kind = (enum conf_check)c->check;
-    ps->every = c->check_every > 10 ? c->check_every : 10;
-    ps->timeout = c->check_timeout > 1 ? c->check_timeout : 1;
-    ps->jitter = c->check_jitter < 0 ? 0 : c->check_jitter > 100 ? 100 : c->check_jitter;
-    ps->rise = c->check_rise > 1 ? (uint32_t)c->check_rise : 1;
-    ps->fall = c->check_fall > 1 ? (uint32_t)c->check_fall : 1;
-    ps->port = (uint16_t)c->check_port;
-    set_texts(ps, c);
+    probe_spec_init(&ps->spec, c);
     job_wake(group_set_loop(g->set), &ps->job);
 }

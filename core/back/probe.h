@@ -10,6 +10,32 @@
 
 #include "back/group.h"
 
+typedef struct bufq bufq;
+typedef struct regex regex;
+
+/* What a group's checks ask for and expect, with copies of all texts (probe_spec.c). */
+enum { PROBE_BODY_MAX = 65536 /* of a body is looked at */ };
+
+struct probe_spec {
+    enum conf_check kind;
+    int64_t every, timeout, jitter; /* jitter: percent */
+    uint32_t rise, fall;
+    uint16_t port;              /* 0: the peer's */
+    char *line, *host, *fields; /* of the request: host may be NULL */
+    struct conf_strs statuses;  /* owned; none: 2xx and 3xx */
+    char *text;                 /* part of the body; NULL: any */
+    regex *pattern;             /* instead of text */
+    str tls_name;               /* empty: the Host sent */
+};
+
+void probe_spec_init(struct probe_spec *ps, const struct conf_upstream *c);
+void probe_spec_fini(struct probe_spec *ps);
+/* The request, at the end of q. */
+void probe_spec_write(const struct probe_spec *ps, str host, bufq *q);
+bool probe_spec_takes_status(const struct probe_spec *ps, int status);
+bool probe_spec_wants_body(const struct probe_spec *ps);
+bool probe_spec_takes_body(const struct probe_spec *ps, const bufq *q, pool *p);
+
 /* A new configuration (c: with its texts). 0, or ERR_CONF with a text in err when `check` cannot be
  * compiled; with g NULL it only looks. */
 MUST_USE int probe_check(const struct conf_upstream *c, char *err, size_t cap);

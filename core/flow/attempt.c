@@ -32,6 +32,17 @@ void attempt_new(req *r, peer *p)
     r->attempts[r->nattempts++] = (attempt){.peer = p, .open = true, .start_us = clock_us()};
 }
 
+void attempt_refused(req *r)
+{
+    attempt_new(r, NULL);
+    attempt *a = attempt_now(r);
+    a->open = false;
+    a->err = ERR_NO_PEER;
+    a->group_name = pool_dup(&r->pool, r->group->name); /* the group may be dropped before this is read */
+    a->status = 502;
+    a->end_us = a->start_us;
+}
+
 void attempt_heard(attempt *a)
 {
     a->head_us = clock_us();

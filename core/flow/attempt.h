@@ -10,6 +10,8 @@
 attempt *attempt_now(req *r);
 /* Takes the pick's reference of `p`. */
 void attempt_new(req *r, struct peer *p);
+/* nginx's dialect: nobody could be asked; it counts as an attempt at the group itself. */
+void attempt_refused(req *r);
 /* The head of the response is here. */
 void attempt_heard(attempt *a);
 /* Its accounting; later calls for the same attempt do nothing. failed: counts against the peer. */

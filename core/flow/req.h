@@ -61,7 +61,8 @@ typedef struct reply_file {
 
 /* One upstream attempt, kept for logs and variables. */
 typedef struct attempt {
-    peer *peer;          /* referenced until the request is logged */
+    peer *peer;          /* referenced until the request is logged; NULL: there was none, see group_name */
+    str group_name;      /* without a peer */
     int status;          /* 0: none came */
     int err;
     bool reused;

@@ -79,6 +79,23 @@ static COLD int prepare_exchange(req *r)
     return rc;
 }
 
+/* In nginx's dialect a request that could try more peers than it has tried, but finds none, says so; one that has tried all ends as its
+ * last attempt did. */
+static COLD int nobody_left(req *r)
+{
+    if (r->group->unresolved && !r->nattempts) {
+        return ERR_RESOLVE;
+    }
+    bool more = r->group->own.passive == CONF_PASSIVE_NGINX && r->nattempts < group_tries(r->group);
+    if (r->nattempts && attempt_now(r)->err < 0 && !more) {
+        return attempt_now(r)->err;
+    }
+    if (more && r->nattempts < REQ_MAX_ATTEMPTS) {
+        attempt_refused(r);
+    }
+    return ERR_NO_PEER;
+}
+
 int step_pick(req *r)
 {
     int rc = must_hold_body(r) ? hold_body(r) : 0;
@@ -102,10 +119,7 @@ int step_pick(req *r)
         if (r->group->unresolved && group_wait_resolved(r->group, &r->job)) {
             return req_wait_here(r, REQ_WAIT_RESOLVE, r->route->c->connect_timeout, 0);
         }
-        if (r->nattempts && attempt_now(r)->err < 0) {
-            return attempt_now(r)->err;
-        }
-        return r->group->unresolved ? ERR_RESOLVE : ERR_NO_PEER;
+        return nobody_left(r);
     }
     req_deadline(r, 0);
     attempt_new(r, p);

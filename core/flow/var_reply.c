@@ -267,6 +267,10 @@ static str each_attempt(req *r, write_figure *write)
 static bool write_addr(const req *r, const attempt *a, fmt *f)
 {
     (void)r;
+    if (!a->peer) {
+        fmt_put(f, a->group_name);
+        return true;
+    }
     fmt_bytes(f, a->peer->text, a->peer->text_n);
     return true;
 }

@@ -66,7 +66,7 @@ static int get_upstream_peer(lua_State *L)
 {
     const attempt *a = last_attempt(api_request(L));
     if (a && a->peer) {
-        lua_pushlstring(L, a->peer->text, a->peer->text_n);
+        lua_pushlstring(L, a->peer ? a->peer->text : "", a->peer ? a->peer->text_n : 0);
         return 1;
     }
     return 0;
