@@ -67,7 +67,7 @@ str var_get_sent_http(req *r, str arg)
         return STR("chunked");
     }
     if (str_eq(arg, STR("connection"))) {
-        return r->close ? STR("close") : STR("keep-alive");
+        return r->res.status == 101 ? STR("upgrade") : r->close ? STR("close") : STR("keep-alive");
     }
     return VAR_ABSENT;
 }

@@ -61,8 +61,7 @@ end
 local function implicit(name, address)
   return {
     name = name, peers = address and { { address = address, fails = 1, window = 10000 } } or {}, balance = "round_robin",
-    keepalive_idle = 32,
-    keepalive_requests = 1000, keepalive_timeout = 60000, passive_fails = 1, passive_window = 10000, panic_percent = 0, retry_budget = 0,
+    keepalive_idle = 0, passive_fails = 1, passive_window = 10000, panic_percent = 0, retry_budget = 0,
   }
 end
 

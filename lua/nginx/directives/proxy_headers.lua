@@ -52,7 +52,11 @@ local function cookie(d)
     end
     return "off"
   end
-  return pair(d)
+  local rule = pair(d)
+  if d.name == "proxy_cookie_domain" and not rule.is_regex then -- the dot of the cookie stays, that of the rule says nothing
+    rule.from, rule.to = rule.from:gsub("^%.", ""), rule.to:gsub("^%.", "")
+  end
+  return rule
 end
 
 local flag_words = {
