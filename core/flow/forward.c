@@ -153,6 +153,9 @@ bool forward_upgrades(const req *r)
 
 bool forward_may_tunnel(const req *r)
 {
+    if (!r->proto || !r->proto->hijack) {
+        return false; /* a sub-request, a stream of HTTP/2: there is no connection to give away */
+    }
     if (r->route->exchange && r->route->c->exchange.v[0].own_connection) { /* what the route asked for is what it gets */
         return headers_find(&r->in.h, TOKEN_UPGRADE) != NULL;
     }
