@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "flow/body.h"
 #include "flow/exchange_impl.h"
+#include "flow/filter_rate.h"
 #include "flow/retouch.h"
 #include "flow/target.h"
 #include "flow/tmpl.h"
@@ -66,6 +67,10 @@ void errand_change_head(req *r)
         retouch_apply(x->retouch, r);
     }
     r->fetch.drop_trailers = !x->c->trailers;
+    const field *limit = headers_find(&r->fetch.res.h, TOKEN_X_ACCEL_LIMIT_RATE);
+    if (limit && exchange_heeds(r, TOKEN_X_ACCEL_LIMIT_RATE) && rate_parse(limit->value) >= 0) {
+        rate_say(r, rate_parse(limit->value));
+    }
     if (x->c->force_ranges) {
         r->allows |= REQ_ALLOWS_RANGES | REQ_ALLOWS_ONE_RANGE;
     }
