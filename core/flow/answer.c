@@ -95,6 +95,9 @@ static void copy_response_fields(req *r)
     for (const field *f = from->v, *end = from->n ? from->v + from->n : f; f < end; f++) {
         if (f->name.n && !is_own(r, f) && !(first_only && is_repeated(to, f))) {
             keep_field(to, f);
+            if (UNLIKELY(f->token == TOKEN_UPGRADE) && r->res.status != 101) {
+                to->v[to->n - 1].flags = 0; /* an offer; the switch itself is written with the Connection that goes with it */
+            }
         }
     }
     const struct conf_strs *hide = &r->route->c->hide_headers;

@@ -90,12 +90,12 @@ enum retry_verdict attempt_judge(req *r, int err, int status)
         .got_bytes = f->bytes_in > 0,
         .reused = attempt_now(r)->reused,
         .body_replayable = !r->body || body_is_replayable(r->body),
-        .attempts = r->nattempts - r->stale_retries,
+        .attempts = r->nattempts - errand_first(r) - r->stale_retries,
         .stale_retries = r->stale_retries,
     };
     if (UNLIKELY(is_listed(r))) {
         facts.peers = (int)(r->group->tiers[0].n + r->group->tiers[1].n);
-        facts.spent_ms = (clock_us() - r->attempts[0].start_us) / 1000;
+        facts.spent_ms = (clock_us() - r->attempts[errand_first(r)].start_us) / 1000;
         facts.streamed = r->body && !body_is_held(r->body);
         return retry_decide_listed(r->route->c, &facts);
     }
@@ -182,4 +182,14 @@ int attempt_prepare(req *r)
 bool attempt_passes_interim(req *r)
 {
     return !r->route->exchange || errand_passes_interim(r);
+}
+
+int attempt_first(const req *r)
+{
+    return errand_first(r);
+}
+
+int attempt_count(const req *r)
+{
+    return r->nattempts - errand_first(r);
 }

@@ -24,6 +24,9 @@ bool attempt_status_fails(req *r, int status);
 void attempt_broken(const req *r, int err);
 /* What the route's exchange (errand.h; there is one) makes of this one: see errand_prepare, errand_passes_interim. */
 MUST_USE int attempt_prepare(req *r);
+/* Attempts that this route has made so far, and the first of them: what a redirect left behind does not count. */
+int attempt_count(const req *r);
+int attempt_first(const req *r);
 bool attempt_passes_interim(req *r);
 /* The attempt failed: the next row to run (a jump to pick), or the error that the client gets. */
 int attempt_failed(req *r, int err);

@@ -10,10 +10,19 @@
 #include "flow/tmpl.h"
 #include "http/status.h"
 
+int errand_first(const req *r)
+{
+    return r->errand ? r->errand->first : 0;
+}
+
 struct errand *errand_of(req *r)
 {
-    if (!r->errand) {
+    if (!r->errand || r->errand->route != r->route) {
         r->errand = pool_zalloc(&r->pool, sizeof *r->errand);
+        r->errand->route = r->route;
+        r->errand->first = r->nattempts;
+        r->stale_retries = 0;
+        r->fetch_method = STR_EMPTY;
     }
     return r->errand;
 }
@@ -41,6 +50,7 @@ static int replace_body(req *r, const struct exchange *x)
 int errand_prepare(req *r)
 {
     const struct exchange *x = r->route->exchange;
+    (void)errand_of(r);
     int rc = replace_body(r, x);
     return rc == 0 && x->target ? target_evaluate(r) : rc;
 }

@@ -21,6 +21,8 @@ struct exchange {
 
 /* What a request remembers of such an exchange; in its pool, NULL until needed. */
 struct errand {
+    const route *route;   /* it is of; another route after a redirect has another one */
+    int first;            /* of its attempts */
     bool evaluated;       /* the target was */
     bool secure;          /* its scheme is https */
     bool replaced;        /* the body was */

@@ -6,6 +6,7 @@
 #include "base/regex.h"
 #include "conf/conf.h"
 #include "flow/plan.h"
+#include "flow/redirect.h"
 #include "flow/route_regex.h"
 #include "flow/tmpl.h"
 
@@ -128,9 +129,7 @@ static bool redirect(const struct retouch *t, req *r, str *value)
         const struct rule *rule = &t->redirects[i];
         str v = *value;
         if (rule->re ? apply_regex(r, rule, &v) : apply_prefix(r, rule, &v)) {
-            if (headers_value_is_ok(v)) {
-                *value = v;
-            }
+            *value = headers_value_is_ok(v) ? v : *value;
             return true;
         }
     }
@@ -320,8 +319,8 @@ void retouch_apply(const struct retouch *t, req *r)
     headers *h = &r->res.h;
     if (t->nredirects) {
         field *f = headers_find(h, TOKEN_LOCATION);
-        if (f) {
-            (void)redirect(t, r, &f->value);
+        if (f && redirect(t, r, &f->value)) {
+            f->value = redirect_target(r, f->value); /* a path becomes a URL, as in our own answers */
         }
         f = headers_find(h, TOKEN_REFRESH);
         if (f) {

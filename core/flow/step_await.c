@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/attempt.h"
+#include "flow/elsewhere.h"
 #include "flow/forward.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
@@ -48,7 +49,7 @@ static int accept_head(req *r)
         return STEP_JUMP | STEP_PICK;
     }
     req_deadline(r, 0);
-    return STEP_NEXT;
+    return UNLIKELY(r->route->exchange && !f->tunnel) ? elsewhere(r) : STEP_NEXT;
 }
 
 int step_await(req *r)

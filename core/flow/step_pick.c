@@ -26,10 +26,11 @@ static COLD peer *pick_again(req *r)
         const peer *same = attempt_now(r)->peer;
         return group_pick_named(r->group, str_of(same->text, same->text_n), clock_ms());
     }
-    for (int i = 0; i < r->nattempts; i++) {
-        tried[i] = r->attempts[i].peer;
+    int first = attempt_first(r);
+    for (int i = first; i < r->nattempts; i++) {
+        tried[i - first] = r->attempts[i].peer;
     }
-    return pick_among(r, tried, r->nattempts);
+    return pick_among(r, tried, r->nattempts - first);
 }
 
 static peer *pick_peer(req *r)
@@ -87,7 +88,7 @@ static COLD int nobody_left(req *r)
         return ERR_RESOLVE;
     }
     bool more = r->group->own.passive == CONF_PASSIVE_NGINX && r->nattempts < group_tries(r->group);
-    if (r->nattempts && attempt_now(r)->err < 0 && !more) {
+    if (attempt_count(r) && attempt_now(r)->err < 0 && !more) {
         return attempt_now(r)->err;
     }
     if (more && r->nattempts < REQ_MAX_ATTEMPTS) {
@@ -102,7 +103,7 @@ int step_pick(req *r)
     if (rc != 0) {
         return rc;
     }
-    if (UNLIKELY(r->route->exchange != NULL) && !r->nattempts && (rc = prepare_exchange(r)) != 0) {
+    if (UNLIKELY(r->route->exchange != NULL) && (rc = prepare_exchange(r)) != 0) {
         return rc;
     }
     if ((r->route->hooks & (1u << PHASE_BALANCE)) && (rc = run_balance_hook(r)) != STEP_NEXT) {

@@ -3,7 +3,6 @@
 #include "base/err.h"
 #include "flow/answer.h"
 #include "flow/attempt.h"
-#include "flow/elsewhere.h"
 #include "flow/filter.h"
 #include "flow/grpc.h"
 #include "flow/hook.h"
@@ -52,11 +51,7 @@ static int frame_reply(req *r)
 
 static int prepare(req *r)
 {
-    int rc = r->has_reply || !r->route->exchange || r->fetch_tunnel ? 0 : elsewhere(r);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = r->has_reply ? 0 : answer_from_upstream(r);
+    int rc = r->has_reply ? 0 : answer_from_upstream(r);
     if (UNLIKELY(r->err_status)) { /* a page made for an error tells that error */
         r->res.status = r->err_status;
         r->res.reason = STR_EMPTY;
@@ -188,7 +183,7 @@ int step_reply(req *r)
     r->fetch_tunnel = !r->has_reply && r->fetching && r->fetch.tunnel;
     if (r->reply_stage == REPLY_FRESH) {
         int rc = prepare(r);
-        if (rc != 0) {
+        if (rc < 0) {
             return rc;
         }
     }

@@ -47,6 +47,9 @@ static int open_in(tempfile *t, str dir)
     const char *env = getenv("TMPDIR");
     const char *where = dir.n ? dir.p : env && *env ? env : "/tmp";
     int fd = open_unlinked(where);
+    if (fd < 0 && errno == ENOENT && mkdir(where, 0700) == 0) {
+        fd = open_unlinked(where);
+    }
     if (fd < 0) {
         log_error("cannot make a temporary file in %s: errno %d", where, errno);
         return ERR_IO;
@@ -61,6 +64,10 @@ int tempfile_open_named(tempfile *t, str dir, pool *p, str *name)
     str where = dir.n ? dir : str_c(env && *env ? env : "/tmp");
     str path = pool_printf(p, "%.*s/body.XXXXXX", STR_ARG(where));
     int fd = mkostemp((char *)(uintptr_t)path.p, O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && mkdir(pool_cstr(p, where), 0700) == 0) {
+        path = pool_printf(p, "%.*s/body.XXXXXX", STR_ARG(where));
+        fd = mkostemp((char *)(uintptr_t)path.p, O_CLOEXEC);
+    }
     if (fd < 0) {
         log_error("cannot make a file in %.*s: errno %d", STR_ARG(where), errno);
         return ERR_IO;

@@ -99,8 +99,12 @@ static str read_pem(req *r, str path)
 }
 
 /* "data:PEM" or a file's name. */
-static str load(req *r, str text)
+static str load(req *r, str folder, str text)
 {
+    if (text.n && text.p[0] != '/' && folder.n && !str_has_prefix(text, STR("data:"))) {
+        str parts[2] = {folder, text};
+        text = pool_join(&r->pool, parts, 2);
+    }
     return str_has_prefix(text, STR("data:")) ? str_from(text, 5) : read_pem(r, text);
 }
 
@@ -113,8 +117,8 @@ tls_client *upstream_tls_context(const struct upstream_tls *t, req *r)
     a.alpn_h2 = t->h2;
     str cert = tmpl_eval(t->cert, r);
     if (cert.n) {
-        a.cert_pem = load(r, cert);
-        a.key_pem = a.cert_pem.p && t->key ? load(r, tmpl_eval(t->key, r)) : (str){NULL, 0};
+        a.cert_pem = load(r, t->c->folder, cert);
+        a.key_pem = a.cert_pem.p && t->key ? load(r, t->c->folder, tmpl_eval(t->key, r)) : (str){NULL, 0};
         if (!a.cert_pem.p || !a.key_pem.p) {
             return NULL;
         }

@@ -335,6 +335,7 @@
 ---@field key_pem? string
 ---@field cert_file? string the same as a file that is chosen for each connection; empty: none ($variables)
 ---@field key_file? string  ($variables)
+---@field folder? string where these files are looked for
 ---@field passwords? string[] of encrypted keys
 ---@field session_reuse? boolean
 ---@field commands? string[] SSL_CONF names and values, in turns

@@ -53,7 +53,9 @@ local function cookie(d)
     return "off"
   end
   local rule = pair(d)
-  if d.name == "proxy_cookie_domain" and not rule.is_regex then -- the dot of the cookie stays, that of the rule says nothing
+  if d.name == "proxy_cookie_domain" and rule.is_regex then
+    rule.caseless = true
+  elseif d.name == "proxy_cookie_domain" and not rule.is_regex then -- the dot of the cookie stays, that of the rule says nothing
     rule.from, rule.to = rule.from:gsub("^%.", ""), rule.to:gsub("^%.", "")
   end
   return rule
@@ -77,6 +79,7 @@ local function flags(d, scope)
       return nil, ('invalid parameter "%s"'):format(d.args[i])
     end
   end
+  rule.caseless = rule.is_regex
   rule.to = table.concat(d.args, " ", 2)
   return rule
 end

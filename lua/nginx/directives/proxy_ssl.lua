@@ -44,13 +44,12 @@ local function pem(d, _, c)
   return { bytes = c:need_file(c:conf_path(text), d) }
 end
 
---- Names that requests make are looked for beside the configuration file, as those that are fixed.
-local function full_name(c, value)
+--- What the template is, for names that requests make; they are looked for beside the configuration file.
+local function name_of(value)
   if not value or not value.template then
     return value and value.bytes ~= "" and "data:" .. value.bytes or nil
   end
-  local t = value.template
-  return t:find("^[/$]") and t:find("^/") and t or t:find("^data:") and t or c:conf_path("") .. t
+  return value.template
 end
 
 local function identity(scope, t, c)
@@ -59,7 +58,7 @@ local function identity(scope, t, c)
     return
   end
   if cert.template or key and key.template then
-    t.cert_file, t.key_file = full_name(c, cert), full_name(c, key)
+    t.cert_file, t.key_file, t.folder = name_of(cert), name_of(key), (c:conf_path("x"):sub(1, -2))
   elseif cert.bytes ~= "" then
     if not key then
       return c:error(scope:at("proxy_ssl_certificate"), 'no "proxy_ssl_certificate_key" is defined for certificate "%s"',
