@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { PARTS_MAX = 128 };
+enum { PARTS_MAX = 512 };
 
 enum part_kind { PART_TEXT, PART_VAR, PART_CAPTURE, PART_PARAM, PART_HOST, PART_CUSTOM };
 
