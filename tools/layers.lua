@@ -35,7 +35,7 @@ local vendors = {
   { "^zlib%.h$", { "flow/codec.c", "flow/log_gzip.c" } },
   { "^brotli/", { "flow/codec.c" } },
   { "^zstd%.h$", { "flow/codec.c" } },
-  { "^ares", { "net/resolve.c", "net/resolve_srv.c", "net/resolve_impl.h" } },
+  { "^ares", { "net/resolve.c", "net/resolve_chase.c", "net/resolve_impl.h" } },
 }
 
 -- Up to back/ 30. front/ and script/ join the request engine with a protocol and with Lua: they see two worlds

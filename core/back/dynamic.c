@@ -104,8 +104,9 @@ static group *make(group_set *s, const struct dynamic_args *a, group *twin, str 
     if (twin) {
         add_origins_of(g, twin);
     } else {
+        /* nobody would choose among a name's addresses by what befell other requests */
         struct conf_peer one = {
-            .address = a->address, .weight = 1, .fails = -1, .window = -1, .port = a->port};
+            .address = a->address, .weight = 1, .fails = 0, .window = -1, .port = a->port};
         struct conf_peers only = {.v = &one, .n = 1};
         group_set_origins(g, &only);
     }

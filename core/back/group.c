@@ -201,6 +201,29 @@ static origin *find_origin(group *g, str address)
     return NULL;
 }
 
+/* One that goes, of the same name: its port changed. */
+static const origin *find_predecessor(group *g, const origin *o)
+{
+    LIST_EACH(it, &g->origins)
+    {
+        const origin *old = list_item(it, origin, node);
+        if (o->host.n && !old->kept && old != o && str_eq(old->host, o->host)) {
+            return old;
+        }
+    }
+    return NULL;
+}
+
+static origin *make_origin(group *g, const struct conf_peer *c)
+{
+    origin *o = origin_new(g, c, c->port ? (uint16_t)c->port : g->tls ? 443 : 80);
+    const origin *old = find_predecessor(g, o);
+    if (old) {
+        origin_inherit(o, old);
+    }
+    return o;
+}
+
 void group_set_origins(group *g, const struct conf_peers *c)
 {
     LIST_EACH(it, &g->origins)
@@ -212,7 +235,7 @@ void group_set_origins(group *g, const struct conf_peers *c)
         if (o) {
             origin_update(o, &c->v[i]);
         } else {
-            o = origin_new(g, &c->v[i], c->v[i].port ? (uint16_t)c->v[i].port : g->tls ? 443 : 80);
+            o = make_origin(g, &c->v[i]);
         }
         o->kept = true;
         list_remove(&o->node);

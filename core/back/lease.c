@@ -115,7 +115,7 @@ int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
     le->c->tag = le->tag;
     int rc = connect_start(&le->c->s, l, a->at ? a->at : &p->at, a->bind, a->user);
     if (rc < 0) {
-        return fail(le, rc);
+        return fail(le, rc == ERR_INVALID ? ERR_UNREACHABLE : rc); /* an address that names no way there */
     }
     if (UNLIKELY(a->tcp_keepalive)) {
         int on = 1;

@@ -207,6 +207,23 @@ origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port)
     return o;
 }
 
+void origin_inherit(origin *o, const origin *old)
+{
+    addr v[RESOLVE_MAX_ADDRS];
+    int n = 0;
+    LIST_EACH(it, &old->g->peers)
+    {
+        const peer *p = list_item(it, peer, node);
+        if (p->origin == old && n < RESOLVE_MAX_ADDRS) {
+            v[n] = p->at;
+            addr_set_port(&v[n++], o->port);
+        }
+    }
+    if (n) {
+        set_addrs(o, v, n);
+    }
+}
+
 void origin_update(origin *o, const struct conf_peer *c)
 {
     o->own = *c;

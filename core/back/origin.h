@@ -37,6 +37,8 @@ void origin_start(origin *o);
 void origin_stop(origin *o);
 /* Of a group made at run time: asks again when the answer is out of date. */
 void origin_refresh(origin *o);
+/* A name whose port changed: until it is looked up it has the addresses that `old` found. */
+void origin_inherit(origin *o, const origin *old);
 /* Its peers retire. */
 void origin_free(origin *o);
 

@@ -109,11 +109,17 @@ void attempt_broken(const req *r, int err)
     }
 }
 
+/* nginx's dialect makes as many attempts as there are peers that are not configured to be down. */
+static bool has_more_peers(const req *r)
+{
+    return r->group->own.passive != CONF_PASSIVE_NGINX || r->nattempts - r->stale_retries < group_tries(r->group);
+}
+
 /* The attempt failed: the next row to run, or the error that the client gets. */
 int attempt_failed(req *r, int err)
 {
     enum retry_verdict v = attempt_judge(r, err, 0);
-    bool fits = r->nattempts < REQ_MAX_ATTEMPTS && !r->total_expired;
+    bool fits = r->nattempts < REQ_MAX_ATTEMPTS && !r->total_expired && (v != RETRY_NEXT || has_more_peers(r));
     if (v != RETRY_SAME) {
         req_log_attempt(r, err);
     }
@@ -138,6 +144,7 @@ int attempt_failed(req *r, int err)
 static bool listed_status_fails(req *r, int status)
 {
     if (!((unsigned)r->route->c->exchange.v[0].retry_on & retry_reason_of_status(status)) || r->nattempts >= REQ_MAX_ATTEMPTS ||
+        !has_more_peers(r) ||
         attempt_judge(r, 0, status) != RETRY_NEXT || !group_may_retry(r->group, clock_ms())) {
         return false;
     }

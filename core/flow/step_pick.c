@@ -9,6 +9,8 @@
 #include "flow/steps.h"
 #include "flow/tmpl.h"
 
+enum { RESOLVE_SLACK_MS = 1000 };
+
 static peer *pick_among(req *r, peer *const *tried, int ntried)
 {
     struct pick_args a = {.tried = tried, .ntried = ntried, .now_ms = clock_ms(), .client = &r->client.addr};
@@ -80,6 +82,13 @@ static COLD int prepare_exchange(req *r)
     return rc;
 }
 
+/* The look-up ends by its own deadline; this one is for those who wait for a group of the gateway's resolver. */
+static int64_t resolve_patience(const req *r)
+{
+    int i = r->route->c->resolver;
+    return i >= 0 ? r->plan->conf->g.resolvers.v[i].timeout + RESOLVE_SLACK_MS : r->route->c->connect_timeout;
+}
+
 /* In nginx's dialect a request that could try more peers than it has tried, but finds none, says so; one that has tried all ends as its
  * last attempt did. */
 static COLD int nobody_left(req *r)
@@ -110,7 +119,7 @@ int step_pick(req *r)
         return rc;
     }
     if (r->timed_out) {
-        return ERR_TIMEOUT;
+        return r->armed_for == REQ_WAIT_RESOLVE && r->group->own.passive == CONF_PASSIVE_NGINX ? ERR_RESOLVE : ERR_TIMEOUT;
     }
     if (!r->nattempts) {
         group_count_request(r->group, clock_ms());
@@ -118,7 +127,7 @@ int step_pick(req *r)
     peer *p = pick_peer(r);
     if (UNLIKELY(!p)) {
         if (r->group->unresolved && group_wait_resolved(r->group, &r->job)) {
-            return req_wait_here(r, REQ_WAIT_RESOLVE, r->route->c->connect_timeout, 0);
+            return req_wait_here(r, REQ_WAIT_RESOLVE, resolve_patience(r), 0);
         }
         return nobody_left(r);
     }

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "net/loop_impl.h"
+#include "net/resolve_chase.h"
 #include "net/resolve_impl.h"
 
 #include <ares.h>
@@ -21,7 +22,6 @@ enum {
     MAX_TTL_MS = 3600 * 1000,
     STALE_MS = 24 * 3600 * 1000,
     TRIES = 2,         /* the second waits twice as long as the first */
-    STRICT_TRIES = 3,  /* of a lookup, over all servers, when one does not answer or answers nonsense */
 };
 
 struct record {
@@ -33,7 +33,6 @@ struct record {
     int n;
     int err;               /* negative answer: ERR_NOT_FOUND */
     uint32_t pins;         /* finished queries that have not been read */
-    int tries;             /* of the lookup under way */
     bool asking, is_stale;
     int64_t fresh_ms;      /* until */
     int64_t ends_ms;       /* of the TTL; stale use counts from here */
@@ -216,25 +215,9 @@ static void on_deadline(timer *t)
     answer_all(rec, use_stale(rec, ERR_TIMEOUT));
 }
 
-static void learn(struct record *rec, const struct ares_addrinfo *info)
+static void learn(struct record *rec, const addr *v, int n, int64_t ttl)
 {
     const struct resolver_args *a = &rec->r->args;
-    addr v[RESOLVE_MAX_ADDRS];
-    int n = 0;
-    int64_t ttl = INT64_MAX;
-    for (int pass = 0; pass < 2; pass++) { /* IPv4 first: the family most likely to work */
-        int family = pass == 0 ? AF_INET : AF_INET6;
-        for (const struct ares_addrinfo_node *at = info->nodes; at && n < RESOLVE_MAX_ADDRS; at = at->ai_next) {
-            if (at->ai_family == family) {
-                addr_from_sockaddr(&v[n], at->ai_addr, at->ai_addrlen);
-                addr_set_port(&v[n++], 0);
-                ttl = at->ai_ttl < ttl ? at->ai_ttl : ttl;
-            }
-        }
-    }
-    for (const struct ares_addrinfo_cname *c = info->cnames; c; c = c->next) {
-        ttl = c->ttl < ttl ? c->ttl : ttl;
-    }
     if (n == 0) {
         rec->n = 0;
         rec->err = ERR_NOT_FOUND;
@@ -254,10 +237,25 @@ static void learn(struct record *rec, const struct ares_addrinfo *info)
     rec->fresh_ms = rec->ends_ms = clock_ms() + ttl_ms;
 }
 
-/* The server was silent or talked nonsense: worth asking another one, or the same again. */
-static bool is_no_answer(int status)
+static void learn_info(struct record *rec, const struct ares_addrinfo *info)
 {
-    return status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED || status == ARES_EBADRESP || status == ARES_EFORMERR;
+    addr v[RESOLVE_MAX_ADDRS];
+    int n = 0;
+    int64_t ttl = INT64_MAX;
+    for (int pass = 0; pass < 2; pass++) { /* IPv4 first: the family most likely to work */
+        int family = pass == 0 ? AF_INET : AF_INET6;
+        for (const struct ares_addrinfo_node *at = info->nodes; at && n < RESOLVE_MAX_ADDRS; at = at->ai_next) {
+            if (at->ai_family == family) {
+                addr_from_sockaddr(&v[n], at->ai_addr, at->ai_addrlen);
+                addr_set_port(&v[n++], 0);
+                ttl = at->ai_ttl < ttl ? at->ai_ttl : ttl;
+            }
+        }
+    }
+    for (const struct ares_addrinfo_cname *c = info->cnames; c; c = c->next) {
+        ttl = c->ttl < ttl ? c->ttl : ttl;
+    }
+    learn(rec, v, n, ttl);
 }
 
 static void remember_failure(struct record *rec)
@@ -267,49 +265,74 @@ static void remember_failure(struct record *rec)
     rec->fresh_ms = rec->r->args.strict ? 0 : clock_ms() + rec->r->args.min_ttl_ms;
 }
 
-static void ask_again(struct record *rec);
-
-static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+/* Everything but success. */
+static void on_failure(struct record *rec, int status)
 {
-    struct record *rec = arg;
-    (void)timeouts;
-    if (rec->r->args.strict && is_no_answer(status) && !rec->r->closing && timer_is_set(&rec->deadline) && ++rec->tries < STRICT_TRIES) {
-        ares_freeaddrinfo(info);
-        ask_again(rec);
-        return;
-    }
-    rec->asking = false;
-    timer_clear(&rec->deadline);
     if (rec->r->closing || status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) {
         answer_all(rec, ERR_CANCELLED);
-    } else if (status == ARES_SUCCESS) {
-        learn(rec, info);
-        answer_all(rec, rec->err);
     } else if (status == ARES_ENOTFOUND || status == ARES_ENODATA) {
         remember_failure(rec);
         answer_all(rec, ERR_NOT_FOUND);
     } else {
         answer_all(rec, use_stale(rec, status == ARES_ETIMEOUT ? ERR_TIMEOUT : ERR_RESOLVE));
     }
+}
+
+static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+{
+    struct record *rec = arg;
+    (void)timeouts;
+    rec->asking = false;
+    timer_clear(&rec->deadline);
+    if (status == ARES_SUCCESS && !rec->r->closing) {
+        learn_info(rec, info);
+        answer_all(rec, rec->err);
+    } else {
+        on_failure(rec, status);
+    }
     ares_freeaddrinfo(info);
 }
 
-static void ask_again(struct record *rec)
+static void on_chased(void *arg, const struct chased *c)
 {
-    resolver *r = rec->r;
-    const struct resolver_args *a = &r->args;
-    struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT, .ai_socktype = SOCK_STREAM};
-    hints.ai_family = a->ipv4 && a->ipv6 ? AF_UNSPEC : a->ipv6 ? AF_INET6 : AF_INET;
-    ares_getaddrinfo(resolver_next_channel(r), rec->name, NULL, &hints, on_answer, rec);
-    resolver_arm(r);
+    struct record *rec = arg;
+    rec->asking = false;
+    timer_clear(&rec->deadline);
+    if (c->status == ARES_SUCCESS && !rec->r->closing) {
+        learn(rec, c->v, c->n, c->ttl_s);
+        answer_all(rec, rec->err);
+    } else {
+        on_failure(rec, c->status);
+    }
+}
+
+bool resolver_known(resolver *r, const char *name, struct chased *out)
+{
+    const struct record *rec = map_get(&r->records, str_c(name));
+    int64_t left = rec ? (rec->fresh_ms - clock_ms()) / 1000 : 0;
+    if (!rec || rec->err || rec->n == 0 || clock_ms() >= rec->fresh_ms) {
+        return false;
+    }
+    out->n = rec->n;
+    memcpy(out->v, rec->v, (size_t)rec->n * sizeof *rec->v);
+    out->ttl_s = left < out->ttl_s ? left : out->ttl_s;
+    return true;
 }
 
 static void ask(struct record *rec)
 {
+    resolver *r = rec->r;
+    const struct resolver_args *a = &r->args;
     rec->asking = true;
-    rec->tries = 0;
-    timer_set(rec->r->l, &rec->deadline, rec->r->args.timeout_ms);
-    ask_again(rec);
+    timer_set(r->l, &rec->deadline, a->timeout_ms);
+    if (a->strict) {
+        chase_start(r, rec->name, on_chased, rec);
+        return;
+    }
+    struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT, .ai_socktype = SOCK_STREAM};
+    hints.ai_family = a->ipv4 && a->ipv6 ? AF_UNSPEC : a->ipv6 ? AF_INET6 : AF_INET;
+    ares_getaddrinfo(resolver_next_channel(r), rec->name, NULL, &hints, on_answer, rec);
+    resolver_arm(r);
 }
 
 /* ---- names ---- */

@@ -1,4 +1,4 @@
-/* resolve.h — DNS through c-ares: A and AAAA, TTL cache, stale answers while DNS fails, hosts file; SRV in resolve_srv.h. One resolver per
+/* resolve.h — DNS through c-ares: A and AAAA, TTL cache, stale answers while DNS fails, hosts file. One resolver per
  * set of servers and process. */
 #ifndef NET_RESOLVE_H
 #define NET_RESOLVE_H

@@ -1,4 +1,4 @@
-/* resolve_impl.h — the resolver's body, for resolve.c and resolve_srv.c. */
+/* resolve_impl.h — the resolver's body, for resolve.c and resolve_chase.c. */
 #ifndef NET_RESOLVE_IMPL_H
 #define NET_RESOLVE_IMPL_H
 
@@ -28,6 +28,9 @@ struct resolver {
 
 /* After something was asked: the timer follows c-ares. */
 void resolver_arm(resolver *r);
+struct chased;
+/* Fresh addresses of a name that is in the cache, added to *out; false: it is not. */
+bool resolver_known(resolver *r, const char *name, struct chased *out);
 /* The channel whose turn it is. */
 ares_channel resolver_next_channel(resolver *r);
 
