@@ -263,7 +263,7 @@ static int command_resolve(command *c)
 }
 
 /* A name below the prefix, else below the folder of the configuration. Owned by the process for good. */
-static const char *command_below_prefix(const command *c, const char *name)
+static const char *command_below_prefix(command *c, const char *name)
 {
     char full[8200];
     const char *slash = strrchr(c->recipe.path, '/');
@@ -278,7 +278,8 @@ static const char *command_below_prefix(const command *c, const char *name)
         snprintf(full, sizeof full, "%.*s/%s", (int)(slash ? slash - c->recipe.path : 1), slash ? c->recipe.path : ".", name);
     }
     char *copy = strdup(full);
-    REQUIRE(copy);
+    REQUIRE(copy && c->nkept < COMMAND_KEPT_MAX);
+    c->kept[c->nkept++] = copy;
     return copy;
 }
 

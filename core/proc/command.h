@@ -25,6 +25,8 @@ typedef struct command {
     enum command_verb verb;
     recipe recipe;         /* share is not filled in here */
     const char *shown;     /* the configuration as named by the user */
+    char *kept[COMMAND_KEPT_MAX]; /* names made here, for the life of the process */
+    int nkept;
     const char *error_log; /* -e */
     bool log_is_default;   /* not said: nginx's default */
     const char *pid;       /* -g "pid …;"; nginx syntax: where the pid goes when the configuration does not say */
