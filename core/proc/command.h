@@ -19,7 +19,7 @@ enum command_verb {
     COMMAND_LUA,     /* check, schema, export, import, test: lua/cli */
 };
 
-enum { COMMAND_ERR_MAX = 256, COMMAND_OVERRIDES_MAX = 16 };
+enum { COMMAND_ERR_MAX = 256, COMMAND_OVERRIDES_MAX = 16, COMMAND_KEPT_MAX = 2 };
 
 typedef struct command {
     enum command_verb verb;
