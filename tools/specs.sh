@@ -24,7 +24,8 @@ export MG_SPEC_LOGS=$logs MG_ASAN_PRELOAD="" MG_SPEC_LIMIT=${MG_SPEC_LIMIT:-120}
 # A library built with ASan can only be loaded into LuaJIT when the runtime came first. LuaJIT's own
 # end-of-process leaks are not ours; the gateway's processes get their options from spec/support.
 if nm -D "$MG_TEST_LIB" 2>/dev/null | grep -q ' U __asan_init'; then
-    MG_ASAN_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
+    # libcrypt too: the runtime wraps crypt_r and finds the real one only where it is there from the beginning.
+    MG_ASAN_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $(gcc -print-file-name=libcrypt.so)"
     export MG_ASAN=1 MG_SPEC_LIMIT=$((MG_SPEC_LIMIT * 3))
     export ASAN_OPTIONS=detect_leaks=0:abort_on_error=0:handle_segv=1:allow_user_segv_handler=1
     # LeakSanitizer needs ptrace, which some containers forbid; then it is off, and we say so.

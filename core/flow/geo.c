@@ -97,8 +97,10 @@ static void add_border(struct borders *b, wide from, str value)
 /* Networks lie in each other or apart: those that are open at a place form a stack. */
 static struct borders cut(struct net *v, uint32_t n, str otherwise, pool *p)
 {
-    qsort(v, n, sizeof *v, by_first);
-    n = settle(v, n);
+    if (n) { /* a geo of ranges, or of a default only, has none */
+        qsort(v, n, sizeof *v, by_first);
+        n = settle(v, n);
+    }
     struct borders b = {pool_alloc(p, sizeof *b.v * (2 * (size_t)n + 1)), 0};
     const struct net *open[130];
     int depth = 0;

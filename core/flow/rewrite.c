@@ -186,7 +186,7 @@ static str unescape_location(str s, pool *p)
     for (bool args = false; i < s.n && !args;) {
         int hi = s.p[i] == '%' && i + 2 < s.n ? hex(s.p[i + 1]) : -1;
         int lo = hi >= 0 ? hex(s.p[i + 2]) : -1;
-        int c = hi << 4 | lo;
+        int c = lo < 0 ? -1 : hi << 4 | lo;
         if (lo < 0) {
             args = s.p[i] == '?';
             out[n++] = s.p[i++];
