@@ -345,6 +345,7 @@ static void take_fields(lua_State *L, int table, const char *name, headers *h)
 static void fill_request(lua_State *L, req *r, struct exchange *x, int spec)
 {
     str method = text_field(L, spec, "method", &r->pool);
+    r->client = (req_client){0}; /* the protocol writes it whole, and here that is us */
     r->in.version = HTTP_1_1;
     r->in.minor = 1;
     r->in.method_name = method;
