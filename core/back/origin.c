@@ -194,7 +194,7 @@ origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port)
     o->text = strndup(c->address.p, c->address.n);
     REQUIRE(o->text != NULL);
     o->label = c->label.n ? strndup(c->label.p, c->label.n) : NULL;
-    o->own.address = o->own.label = o->own.service = STR_EMPTY; /* they point into the configuration */
+    o->own.address = o->own.label = STR_EMPTY; /* they point into the configuration */
     job_init(&o->job, on_lookup);
     timer_init(&o->timer, on_ttl);
     list_push_back(&g->origins, &o->node);
@@ -227,7 +227,7 @@ void origin_inherit(origin *o, const origin *old)
 void origin_update(origin *o, const struct conf_peer *c)
 {
     o->own = *c;
-    o->own.address = o->own.label = o->own.service = STR_EMPTY;
+    o->own.address = o->own.label = STR_EMPTY;
     LIST_EACH(it, &o->g->peers)
     {
         peer *p = list_item(it, peer, node);

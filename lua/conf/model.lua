@@ -36,7 +36,6 @@
 ---@field own_error_logs? integer[] those of the process; empty: error_log
 ---@field tlsclients? conf.model.tlsclient[] TLS towards upstreams, as routes ask for it
 ---@field resolvers? conf.model.resolver[] DNS servers that groups and routes name
----@field upstream_state? string file that keeps what `moongate upstream` changed; absent: kept until the stop
 ---@field mimes? conf.model.mime[] tables of media types by file name extension
 
 ---@class conf.model.uservar
@@ -436,7 +435,6 @@
 ---@class conf.model.peer
 ---@field port? integer when the address has none; 0: 80, 443 with TLS
 ---@field label? string the server's name as configured, for hashes; absent: the address
----@field service? string the name is looked up as an SRV record of this service
 ---@field address? string host:port or unix:/path
 ---@field weight? integer
 ---@field backup? boolean

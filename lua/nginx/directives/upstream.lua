@@ -66,14 +66,8 @@ local function check_server(p, d, c)
     return c:error(d, '%s in upstream "%s"', err, p.text)
   end
   local host = list[1]:match("^(.*):%d+$")
-  if p.service then
-    if not p.resolve then
-      return c:error(d, 'service upstream server "%s" requires "resolve" parameter', p.text)
-    elseif is_literal(host) then
-      return c:error(d, 'service upstream server "%s" must be a domain name', p.text)
-    elseif p.text:find(":%d+$") then
-      return c:error(d, 'service upstream server "%s" may not have port', p.text)
-    end
+  if p.service then -- accepting it would send requests to the wrong port
+    return c:error(d, 'SRV records are not supported: "service" of upstream server "%s"', p.text)
   end
   return host
 end
@@ -101,7 +95,7 @@ local function add_peers(u, p, d, c)
   for _, text in ipairs(host and addresses_of(p, host, d, c) or {}) do
     table.insert(u.peers, {
       address = text, label = p.text, port = IMPLICIT_PORT, weight = p.weight, backup = p.backup, down = p.down, max_conns = p.max_conns,
-      fails = p.fails or 1, window = p.window or 10000, service = p.service,
+      fails = p.fails or 1, window = p.window or 10000,
     })
   end
   return host
