@@ -225,5 +225,5 @@ bool chain_wants(const chain *c)
 
 bool chain_is_plain(const chain *c)
 {
-    return c->plain;
+    return c->plain && (!c->has_spool || bufq_is_empty(&c->spool.q));
 }

@@ -21,7 +21,7 @@ void chain_abort(chain *c, int err);
 bool chain_is_done(const chain *c);
 /* May more be read from the upstream now (false: wait for the client)? */
 bool chain_wants(const chain *c);
-/* No filter: bytes pass untouched. */
+/* No filter and nothing held back: bytes may go past the sinks, untouched and in order. */
 bool chain_is_plain(const chain *c);
 
 #endif

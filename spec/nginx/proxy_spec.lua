@@ -139,4 +139,25 @@ describe("proxy_next_upstream", function()
     end
     assert.same({ [200] = true, [502] = true }, seen)
   end))
+
+  it("passes a large body in order when its first piece is small and held back", run(function()
+    local body = {}
+    for i = 1, 100000 do
+      body[i] = ("%09d\n"):format(i)
+    end
+    body = table.concat(body)
+    local seen = origin.gate()
+    local o = origin.start(function(_, res)
+      res:raw(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(#body) .. body:sub(1, 9000))
+      res:wait(seen)
+      res:raw(body:sub(9001))
+    end)
+    local gw = serve(o, [[server { listen 127.0.0.1:0; location / { proxy_pass http://$O;
+      proxy_buffer_size 16k; proxy_buffers 16 16k; } }]])
+    local c = client.connect(gw.port)
+    c:request("GET", "/", { Host = "a" })
+    assert.equal(200, c:head().status) -- so the first piece is there, and held
+    seen:open()
+    assert.is_true(c:read(#body) == body)
+  end))
 end)
