@@ -79,6 +79,7 @@ static void add_origins_of(group *g, const group *twin)
     {
         const origin *o = list_item(it, origin, node);
         all.v[n] = o->own;
+        all.v[n].label = o->label ? str_c(o->label) : STR_EMPTY;
         all.v[n++].address = str_c(o->text);
     }
     group_set_origins(g, &all);

@@ -51,6 +51,7 @@ group_set *group_set_new(loop *l, resolver *r)
 static void set_end(group_set *s)
 {
     map_fini(&s->dynamic);
+    changes_fini(&s->changes);
     free(s);
 }
 
@@ -186,75 +187,6 @@ static void group_stop_lookups(group *g)
     LIST_EACH(it, &g->origins)
     {
         origin_stop(list_item(it, origin, node));
-    }
-}
-
-static origin *find_origin(group *g, str address)
-{
-    LIST_EACH(it, &g->origins)
-    {
-        origin *o = list_item(it, origin, node);
-        if (!o->kept && str_eq(str_c(o->text), address)) {
-            return o;
-        }
-    }
-    return NULL;
-}
-
-/* One that goes, of the same name: its port changed. */
-static const origin *find_predecessor(group *g, const origin *o)
-{
-    LIST_EACH(it, &g->origins)
-    {
-        const origin *old = list_item(it, origin, node);
-        if (o->host.n && !old->kept && old != o && str_eq(old->host, o->host)) {
-            return old;
-        }
-    }
-    return NULL;
-}
-
-static origin *make_origin(group *g, const struct conf_peer *c)
-{
-    origin *o = origin_new(g, c, c->port ? (uint16_t)c->port : g->tls ? 443 : 80);
-    const origin *old = find_predecessor(g, o);
-    if (old) {
-        origin_inherit(o, old);
-    }
-    return o;
-}
-
-void group_set_origins(group *g, const struct conf_peers *c)
-{
-    LIST_EACH(it, &g->origins)
-    {
-        list_item(it, origin, node)->kept = false;
-    }
-    for (int i = 0; i < c->n; i++) {
-        origin *o = find_origin(g, c->v[i].address);
-        if (o) {
-            origin_update(o, &c->v[i]);
-        } else {
-            o = make_origin(g, &c->v[i]);
-        }
-        o->kept = true;
-        list_remove(&o->node);
-        list_push_back(&g->origins, &o->node); /* in the order of the file */
-    }
-    LIST_EACH_SAFE(it, &g->origins)
-    {
-        origin *o = list_item(it, origin, node);
-        if (!o->kept) {
-            origin_free(o);
-        }
-    }
-    group_rebuild(g);
-    LIST_EACH_SAFE(it, &g->origins)
-    {
-        origin *o = list_item(it, origin, node);
-        if (!timer_is_set(&o->timer)) {
-            origin_start(o);
-        }
     }
 }
 
@@ -581,7 +513,7 @@ peer *group_pick_named(group *g, str text, int64_t now_ms)
             return peer_take(p, now_ms);
         }
         bool full = p->max_conns && peer_in_flight(p) >= (uint32_t)p->max_conns;
-        second = !second && !full ? p : second;
+        second = !second && !full && !p->down ? p : second;
     }
     return second ? peer_take(second, now_ms) : NULL;
 }

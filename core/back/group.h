@@ -23,6 +23,7 @@ typedef struct tls_client tls_client;
 typedef struct peer_state peer_state; /* shm/peers.h */
 typedef struct peers peers;
 typedef struct seg seg;
+typedef struct changes changes; /* changes.h */
 
 struct peer {
     list node;               /* in its group */
@@ -111,6 +112,11 @@ void nameserver_unref(nameserver *n);
 resolver *nameserver_resolver(const nameserver *n);
 /* Groups for a configuration, in the order of conf->g.upstreams: existing ones are updated in place when this is called (at commit), new ones made. out[] gets references. */
 MUST_USE int group_set_apply(group_set *s, const conf *c, group **out, char *err, size_t errcap);
+/* What was changed at run time, from now on and over reloads; takes the content of *c. Servers that are no longer added go as those do that are no longer configured: what is in
+ * flight there finishes. */
+void group_set_change(group_set *s, changes *c);
+/* A server (or one of its addresses) is known to be well: what was held against it is forgotten. */
+void group_bring_up(group_set *s, str upstream, const char *server, int64_t now_ms);
 /* The name as a Host: a group made of a URL has that for a name. */
 str group_host(const group *g);
 group *group_ref(group *g);

@@ -2,6 +2,7 @@
 #ifndef BACK_GROUP_IMPL_H
 #define BACK_GROUP_IMPL_H
 
+#include "back/changes.h"
 #include "back/group.h"
 #include "base/map.h"
 
@@ -15,6 +16,13 @@ struct group_set {
     list dynamic_lru;    /* least recently used first */
     uint32_t nwaiters, ndynamic;
     bool closing;
+    changes changes;     /* what was changed at run time */
+};
+
+/* What of that is about one peer. */
+struct peer_change {
+    enum change_state state;
+    int weight; /* 0: none */
 };
 
 /* Without peers, on the set's list, no reference yet. */
@@ -25,6 +33,8 @@ group *group_find(const group_set *s, str name);
 void group_copy_conf(group *g, const struct conf_upstream *c);
 /* The origins become those of c; known ones stay as they are. */
 void group_set_origins(group *g, const struct conf_peers *c);
+void group_change_of(const peer *p, struct peer_change *out);
+bool group_is_named(const group *g, str name);
 /* The list of peers changed: counts and tiers are made anew. */
 void group_rebuild(group *g);
 void group_wake_waiters(group *g);

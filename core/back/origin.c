@@ -2,6 +2,7 @@
 #include "back/origin.h"
 
 #include "back/group_impl.h"
+#include "back/health.h"
 #include "back/peer.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -18,11 +19,27 @@ static int within(int64_t v, int64_t lo, int64_t hi)
     return (int)(v < lo ? lo : v > hi ? hi : v);
 }
 
+/* Out of service, or in it again: by the configuration, unless somebody said otherwise at run time. */
+static void apply_state(const origin *o, peer *p, enum change_state said)
+{
+    bool drain = said == CHANGE_DRAIN, before = p->down;
+    p->down = drain || said == CHANGE_DOWN || (said == CHANGE_NONE && o->own.down);
+    p->drained = drain;
+    if (!before && p->down) {
+        idle_pool_fini(&p->idle); /* whoever took it out may be about to end it */
+    }
+    if (before && !p->down) {
+        health_recovered(p, clock_ms());
+    }
+}
+
 /* Puts the configuration's numbers into a peer; its history stays. */
 static void apply_to(const origin *o, peer *p)
 {
     const struct conf_upstream *u = &p->g->own;
-    int weight = within(o->own.weight, 1, 65535);
+    struct peer_change said;
+    group_change_of(p, &said);
+    int weight = within(said.weight ? said.weight : o->own.weight, 1, 65535);
     if (weight != p->weight) {
         p->weight = p->effective = weight;
         p->current = 0;
@@ -35,7 +52,7 @@ static void apply_to(const origin *o, peer *p)
     p->max_fails = within(o->own.fails >= 0 ? o->own.fails : u->passive_fails, 0, INT32_MAX);
     p->window_ms = o->own.window >= 0 ? o->own.window : u->passive_window;
     p->backup = o->own.backup;
-    p->down = o->own.down;
+    apply_state(o, p, said.state);
     p->idle.max = (uint32_t)within(u->keepalive_idle, 0, INT32_MAX);
     p->idle.timeout_ms = u->keepalive_timeout;
     if (!p->max_fails) {
@@ -228,6 +245,11 @@ void origin_update(origin *o, const struct conf_peer *c)
 {
     o->own = *c;
     o->own.address = o->own.label = STR_EMPTY;
+    origin_apply(o);
+}
+
+void origin_apply(origin *o)
+{
     LIST_EACH(it, &o->g->peers)
     {
         peer *p = list_item(it, peer, node);

@@ -26,11 +26,14 @@ struct origin {
     int64_t fresh_ms; /* made at run time: the answer is good until then */
     bool answered;    /* has had addresses */
     bool kept;        /* while a new configuration is applied */
+    bool added;       /* at run time: not in the configuration */
 };
 
 /* On the group's list. An address has its peer at once, a name after origin_start. */
 origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port);
 void origin_update(origin *o, const struct conf_peer *c);
+/* Its numbers, and what was changed at run time, into its peers. */
+void origin_apply(origin *o);
 /* Looks the name up, from the cache at once when it is there. */
 void origin_start(origin *o);
 /* Forgets the look-up under way and the next one. */

@@ -136,6 +136,21 @@ void peer_flag(peer *p, uint32_t set, uint32_t clear)
     }
 }
 
+void peer_bring_up(peer *p, int64_t now_ms)
+{
+    bool out = p->st->flags & (PEER_FAILED | PEER_SICK | PEER_OUTLIER);
+    peer_lock(p);
+    passive_reset(p);
+    p->st->streak = p->st->ejections = 0;
+    p->st->outlier_until_ms = 0;
+    p->st->failed_at_ms = 0;
+    peer_flag(p, 0, PEER_SICK | PEER_OUTLIER);
+    peer_unlock(p);
+    if (out) {
+        health_recovered(p, now_ms);
+    }
+}
+
 uint32_t peer_in_flight(const peer *p)
 {
     return __atomic_load_n(&p->st->in_flight, __ATOMIC_RELAXED);

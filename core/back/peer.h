@@ -23,6 +23,8 @@ peer *peer_new(struct origin *o, const addr *at);
 void peer_retire(peer *p);
 /* group_pick chose it: counts, refers. NULL: other workers filled it up meanwhile. */
 peer *peer_take(peer *p, int64_t now_ms);
+/* Somebody says that it is well: failures and bad opinions are forgotten, its slow start begins. */
+void peer_bring_up(peer *p, int64_t now_ms);
 /* Counts alone from here on; with the other workers again, in the group's present table. */
 void peer_part(peer *p);
 void peer_join(peer *p);

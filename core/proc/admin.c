@@ -21,13 +21,23 @@
 
 enum {
     ADMIN_MAX = 16,
-    ADMIN_LINE_MAX = 256,
+    ADMIN_LINE_MAX = 1024,
     ADMIN_LIFE_MS = 90000,
     ADMIN_STATUS_MS = 1000,
+    ADMIN_TELL_MS = 5000,
     ADMIN_FLUSH_MS = 10
 };
 
-enum admin_want { ADMIN_NOTHING, ADMIN_STATUS, ADMIN_STATUS_TEXT, ADMIN_SWAP };
+enum admin_want {
+    ADMIN_NOTHING,
+    ADMIN_STATUS,
+    ADMIN_STATUS_TEXT,
+    ADMIN_LIST,      /* of upstreams */
+    ADMIN_LIST_JSON,
+    ADMIN_WISH,      /* about an upstream: its peers must be known first */
+    ADMIN_TELL,      /* the workers are told */
+    ADMIN_SWAP
+};
 
 typedef struct admin_conn {
     list node;
@@ -41,6 +51,9 @@ typedef struct admin_conn {
     uint64_t ticket; /* of the swap, or of the collection */
     status *status;
     VEC(pid_t) awaited;
+    uint32_t asked; /* workers */
+    str about;      /* the rest of the line */
+    char said[512]; /* the answer to a wish, when all workers know */
     char *out;
     size_t out_n, out_at;
     size_t in_n;
@@ -118,12 +131,70 @@ static void admin_answer_result(admin_conn *c, bool ok, str why)
     admin_answer(c, text, n);
 }
 
+static void admin_start_status(admin_conn *c, enum admin_want want);
+
 static void admin_finish_status(admin_conn *c)
 {
+    const master *m = c->a->m;
     size_t n = 0;
-    char *text = c->want == ADMIN_STATUS ? status_json(c->status, c->a->m, &n)
-                                         : status_text(c->status, c->a->m, &n);
+    char *text = c->want == ADMIN_STATUS        ? status_json(c->status, c->a->m, &n)
+                 : c->want == ADMIN_STATUS_TEXT ? status_text(c->status, c->a->m, &n)
+                 : c->want == ADMIN_LIST        ? upstreams_text(c->status, m, c->about, &n)
+                                                : upstreams_json(c->status, m, c->about, &n);
     admin_answer(c, text, n);
+}
+
+/* The workers know, or as many as have answered in time. */
+static void admin_finish_tell(admin_conn *c)
+{
+    uint32_t missing = c->awaited.n;
+    char text[640];
+    if (missing) {
+        snprintf(text, sizeof text, "%s; but %u of %u workers have not answered yet", c->said, missing, c->asked);
+    } else {
+        snprintf(text, sizeof text, "%s (%u workers)", c->said, c->asked);
+    }
+    admin_answer_result(c, missing == 0, str_c(text));
+}
+
+static void admin_await(void *arg, const crew_worker *w)
+{
+    admin_conn *c = arg;
+    vec_push(&c->awaited, w->pid);
+    c->asked++;
+}
+
+/* `seen`: what the workers report, once it was asked for. */
+static void admin_wish(admin_conn *c, const status *seen)
+{
+    master *m = c->a->m;
+    int rc = upstreams_wish(m, c->about, seen, c->said, sizeof c->said);
+    if (rc == ERR_AGAIN && !seen) {
+        admin_start_status(c, ADMIN_WISH);
+    } else if (rc < 0) {
+        admin_answer_result(c, false, str_c(c->said));
+    } else {
+        c->want = ADMIN_TELL;
+        c->ticket = ++c->a->tickets;
+        c->asked = c->awaited.n = 0;
+        timer_set(m->l, &c->timer, ADMIN_TELL_MS);
+        upstreams_tell(m, c->ticket, admin_await, c);
+        if (c->awaited.n == 0) {
+            admin_finish_tell(c);
+        }
+    }
+}
+
+/* All have answered, or there is no more time. */
+static void admin_collected(admin_conn *c)
+{
+    if (c->want == ADMIN_TELL) {
+        admin_finish_tell(c);
+    } else if (c->want == ADMIN_WISH) {
+        admin_wish(c, c->status);
+    } else {
+        admin_finish_status(c); /* whoever did not answer is shown without details */
+    }
 }
 
 static void admin_on_timer(timer *t)
@@ -131,8 +202,8 @@ static void admin_on_timer(timer *t)
     admin_conn *c = container_of(t, admin_conn, timer);
     if (c->out) {
         admin_flush(c);
-    } else if (c->status) {
-        admin_finish_status(c); /* whoever did not answer is shown without details */
+    } else if (c->want == ADMIN_TELL || c->status) {
+        admin_collected(c);
     } else {
         admin_conn_close(c);
     }
@@ -154,7 +225,7 @@ static void admin_start_status(admin_conn *c, enum admin_want want)
         }
     }
     if (c->awaited.n == 0) {
-        admin_finish_status(c);
+        admin_collected(c);
     } else {
         timer_set(m->l, &c->timer, ADMIN_STATUS_MS);
     }
@@ -201,6 +272,27 @@ static void admin_start_swap(admin_conn *c, bool back)
     }
 }
 
+/* "list [json] [NAME]", or a wish. */
+static void admin_upstream(admin_conn *c, str line)
+{
+    str rest = line, word = STR_EMPTY;
+    (void)str_split(&rest, ' ', &word);
+    c->about = line;
+    if (!str_eq(word, STR("list"))) {
+        admin_wish(c, NULL);
+        return;
+    }
+    str name = rest;
+    bool as_json = str_split(&name, ' ', &word) && str_eq(word, STR("json"));
+    c->about = str_trim(as_json ? name : rest);
+    if (c->about.n && !upstreams_has(c->a->m, c->about)) {
+        upstreams_say_unknown(c->a->m, c->about, c->said, sizeof c->said);
+        admin_answer_result(c, false, str_c(c->said));
+        return;
+    }
+    admin_start_status(c, as_json ? ADMIN_LIST_JSON : ADMIN_LIST);
+}
+
 static void admin_run(admin_conn *c, str line)
 {
     master *m = c->a->m;
@@ -208,6 +300,8 @@ static void admin_run(admin_conn *c, str line)
         admin_start_status(c, ADMIN_STATUS);
     } else if (str_eq(line, STR("status text"))) {
         admin_start_status(c, ADMIN_STATUS_TEXT);
+    } else if (str_has_prefix(line, STR("upstream "))) {
+        admin_upstream(c, str_from(line, 9));
     } else if (str_eq(line, STR("metrics"))) {
         admin_answer_metrics(c);
     } else if (str_eq(line, STR("reload"))) {
@@ -226,7 +320,7 @@ static void admin_run(admin_conn *c, str line)
     } else {
         admin_answer_result(
             c, false,
-            STR("unknown command; known: status, status text, metrics, reload, rollback, "
+            STR("unknown command; known: status, status text, metrics, upstream, reload, rollback, "
                 "reopen, quit, end"));
     }
 }
@@ -392,7 +486,7 @@ static void admin_forget_awaited(admin_conn *c, pid_t pid)
         if (c->awaited.v[i] == pid) {
             c->awaited.v[i] = c->awaited.v[--c->awaited.n];
             if (c->awaited.n == 0) {
-                admin_finish_status(c);
+                admin_collected(c);
             }
             return;
         }
@@ -401,7 +495,23 @@ static void admin_forget_awaited(admin_conn *c, pid_t pid)
 
 static bool admin_is_collecting(const admin_conn *c)
 {
-    return c->want == ADMIN_STATUS || c->want == ADMIN_STATUS_TEXT;
+    return c->status && (c->want == ADMIN_STATUS || c->want == ADMIN_STATUS_TEXT || c->want == ADMIN_LIST ||
+                         c->want == ADMIN_LIST_JSON || c->want == ADMIN_WISH);
+}
+
+void admin_on_told(admin *a, const crew_worker *w, const channel_msg *msg)
+{
+    if (!a) {
+        return;
+    }
+    LIST_EACH_SAFE(it, &a->conns)
+    {
+        admin_conn *c = list_item(it, admin_conn, node);
+        if (c->want == ADMIN_TELL && c->ticket == (uint64_t)msg->arg) {
+            admin_forget_awaited(c, w->pid);
+            return;
+        }
+    }
 }
 
 void admin_on_status(admin *a, const crew_worker *w, const channel_msg *msg)
@@ -428,7 +538,7 @@ void admin_on_gone(admin *a, const crew_worker *w)
     LIST_EACH_SAFE(it, &a->conns)
     {
         admin_conn *c = list_item(it, admin_conn, node);
-        if (admin_is_collecting(c)) {
+        if (admin_is_collecting(c) || c->want == ADMIN_TELL) {
             admin_forget_awaited(c, w->pid);
         }
     }

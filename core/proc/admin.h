@@ -23,6 +23,8 @@ void admin_close(admin *a, bool remove_files);
 /* The configured path may have changed. */
 void admin_follow(admin *a);
 void admin_on_status(admin *a, const crew_worker *w, const channel_msg *msg);
+/* A worker has taken what changed in upstreams. */
+void admin_on_told(admin *a, const crew_worker *w, const channel_msg *msg);
 void admin_on_gone(admin *a, const crew_worker *w);
 void admin_on_swap_done(admin *a);
 

@@ -163,6 +163,7 @@ static int boot_dispatch(command *c)
     case COMMAND_RELOAD:
     case COMMAND_STATUS:
     case COMMAND_STOP:
+    case COMMAND_UPSTREAM:
         return client_run(c);
     case COMMAND_LUA:
     case COMMAND_RUN:

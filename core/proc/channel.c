@@ -37,7 +37,8 @@ const char *channel_type_name(enum channel_type type)
         [CHANNEL_PREPARE] = "prepare",   [CHANNEL_COMMIT] = "commit",
         [CHANNEL_DISCARD] = "discard",   [CHANNEL_SETTLE] = "settle",
         [CHANNEL_QUIT] = "quit",         [CHANNEL_LOG] = "log",
-        [CHANNEL_STATUS] = "status",     [CHANNEL_READY] = "ready",
+        [CHANNEL_STATUS] = "status",     [CHANNEL_UPSTREAMS] = "upstreams",
+        [CHANNEL_READY] = "ready",
         [CHANNEL_DONE] = "done",         [CHANNEL_FAILED] = "failed",
     };
     return type > 0 && type < CHANNEL_TYPES && names[type] ? names[type] : "unknown";

@@ -21,6 +21,7 @@ enum channel_type {
     CHANNEL_QUIT,         /* M: arg = ms that what is in flight may take */
     CHANNEL_LOG,          /* M: text = path, fd: a log file, opened (again) by the master */
     CHANNEL_STATUS,       /* M: arg = ticket; W: arg = ticket, fd = memfd with JSON */
+    CHANNEL_UPSTREAMS,    /* M: arg = ticket, fd = what was changed in upstreams (back/changes.h), text = "up UPSTREAM SERVER" or empty; W: arg = ticket: done */
     CHANNEL_READY,        /* W: generation prepared (or, at the start, running) */
     CHANNEL_DONE,         /* W: generation committed or rolled back to */
     CHANNEL_FAILED,       /* W: generation, text = why */

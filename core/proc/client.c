@@ -168,6 +168,37 @@ static int client_signal(const command *c, int fd)
     return 2;
 }
 
+/* The words as one line; a list is a page, anything else a verdict. */
+static int client_upstream(const command *c, int fd)
+{
+    char line[1024] = "upstream";
+    bool list = strcmp(c->words[0], "list") == 0;
+    for (int i = 0; i < c->nwords; i++) {
+        size_t n = strlen(line);
+        bool plain = c->words[i][0] && !strpbrk(c->words[i], " \t\r\n");
+        if (!plain || n + strlen(c->words[i]) + 8 > sizeof line) {
+            return client_fail("this is no word of a command", c->words[i]);
+        }
+        snprintf(line + n, sizeof line - n, " %s%s", c->words[i], list && i == 0 && c->json ? " json" : "");
+    }
+    strcat(line, "\n");
+    if (!list) {
+        return client_do(c, fd, line);
+    }
+    char *page = client_ask(fd, line);
+    bool refused = page && strncmp(page, "{\"ok\":false", 11) == 0;
+    if (!page) {
+        return client_fail("no answer from the gateway", NULL);
+    }
+    if (refused && !c->json) {
+        client_print_text(page, stderr);
+    } else {
+        fputs(page, stdout);
+    }
+    free(page);
+    return refused;
+}
+
 int client_run(const command *c)
 {
     char path[256];
@@ -192,6 +223,8 @@ int client_run(const command *c)
         free(page);
     } else if (c->verb == COMMAND_RELOAD) {
         rc = client_do(c, fd, c->rollback ? "rollback\n" : "reload\n");
+    } else if (c->verb == COMMAND_UPSTREAM) {
+        rc = client_upstream(c, fd);
     } else if (c->verb == COMMAND_STOP) {
         rc = client_stop(c, fd);
     } else {

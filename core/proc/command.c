@@ -31,6 +31,12 @@ const char command_help[] =
     "one\n"
     "  moongate status [--json|--metrics]  what a running gateway does; --metrics: Prometheus "
     "text\n"
+    "  moongate upstream list [--json] [NAME]\n"
+    "  moongate upstream add NAME SERVER [weight=N] [max_conns=N] [backup] [drain|down]\n"
+    "  moongate upstream drain|down|up|remove NAME SERVER\n"
+    "  moongate upstream weight NAME SERVER N\n"
+    "                                    servers of a running gateway; kept over reloads and "
+    "restarts\n"
     "  moongate stop [--now]             end a running gateway, gracefully unless --now\n"
     "  moongate help\n"
     "\n"
@@ -198,6 +204,7 @@ static int command_verb_of(command *c, const char *word, bool *lua)
         enum command_verb verb;
     } verbs[] = {{"run", COMMAND_RUN},    {"reload", COMMAND_RELOAD},  {"status", COMMAND_STATUS},
                  {"stop", COMMAND_STOP},  {"help", COMMAND_HELP},      {"check", COMMAND_LUA},
+                 {"upstream", COMMAND_UPSTREAM},
                  {"schema", COMMAND_LUA}, {"export", COMMAND_LUA},     {"import", COMMAND_LUA},
                  {"explain", COMMAND_LUA},
                  {"test", COMMAND_LUA},   {"version", COMMAND_VERSION}};
@@ -214,6 +221,13 @@ static int command_verb_of(command *c, const char *word, bool *lua)
 static int command_operand(command *c, char **argv, int at)
 {
     const char *word = argv[at];
+    if (c->verb == COMMAND_UPSTREAM) {
+        if (c->nwords == COMMAND_WORDS_MAX) {
+            return command_fail(c, "one argument too many", word);
+        }
+        c->words[c->nwords++] = word;
+        return 0;
+    }
     if (c->verb != COMMAND_RUN && c->verb != COMMAND_TEST && c->verb != COMMAND_RELOAD &&
         c->verb != COMMAND_STATUS && c->verb != COMMAND_STOP) {
         return command_fail(c, "one argument too many", word);
@@ -302,6 +316,22 @@ static int command_settle(command *c)
     return rc;
 }
 
+/* As many words as the verb needs; what they mean is the gateway's to judge. */
+static int command_check_upstream(command *c)
+{
+    static const struct {
+        const char *name;
+        int least, most;
+    } verbs[] = {{"list", 1, 2}, {"add", 3, COMMAND_WORDS_MAX}, {"remove", 3, 3}, {"drain", 3, 3}, {"down", 3, 3}, {"up", 3, 3}, {"weight", 4, 4}};
+    for (size_t i = 0; c->nwords > 0 && i < ARRAY_LEN(verbs); i++) {
+        if (strcmp(c->words[0], verbs[i].name) == 0) {
+            bool fits = c->nwords >= verbs[i].least && c->nwords <= verbs[i].most;
+            return fits ? 0 : command_fail(c, "upstream: too few or too many words (see moongate help)", c->words[0]);
+        }
+    }
+    return command_fail(c, "upstream: it is one of list, add, remove, drain, down, up, weight", c->nwords ? c->words[0] : NULL);
+}
+
 int command_parse(command *c, int argc, char **argv)
 {
     *c = (command){.verb = COMMAND_HELP};
@@ -333,5 +363,8 @@ int command_parse(command *c, int argc, char **argv)
         c->verb = COMMAND_RUN;
     }
     c->recipe.overrides = c->overrides;
+    if (c->verb == COMMAND_UPSTREAM && command_check_upstream(c)) {
+        return 2;
+    }
     return command_settle(c);
 }

@@ -14,12 +14,13 @@ enum command_verb {
     COMMAND_RELOAD,
     COMMAND_STATUS,
     COMMAND_STOP,
+    COMMAND_UPSTREAM,
     COMMAND_HELP,
     COMMAND_VERSION, /* -v, -V */
     COMMAND_LUA,     /* check, schema, export, import, test: lua/cli */
 };
 
-enum { COMMAND_ERR_MAX = 256, COMMAND_OVERRIDES_MAX = 16, COMMAND_KEPT_MAX = 2 };
+enum { COMMAND_ERR_MAX = 256, COMMAND_OVERRIDES_MAX = 16, COMMAND_KEPT_MAX = 2, COMMAND_WORDS_MAX = 8 };
 
 typedef struct command {
     enum command_verb verb;
@@ -35,6 +36,8 @@ typedef struct command {
     bool nginx; /* the file is in nginx syntax: answers and signals are nginx's too */
     bool daemonize, watch, json, metrics, rollback, now, dump, quiet, verbose;
     const char *overrides[COMMAND_OVERRIDES_MAX];
+    const char *words[COMMAND_WORDS_MAX]; /* COMMAND_UPSTREAM: what follows the verb */
+    int nwords;
     int lua_argc; /* COMMAND_LUA: what goes to it, from the verb on */
     char **lua_argv;
     char err[COMMAND_ERR_MAX];

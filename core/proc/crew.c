@@ -149,6 +149,7 @@ static NORETURN void crew_child(crew *c, int channel_fd, uint32_t slot)
         .channel_fd = channel_fd,
         .shutdown_ms = m->sum.shutdown_ms,
         .error_log = m->options.error_log,
+        .changes = &m->upstreams.all,
     };
     master_leave(m);
     worker_run(&args);

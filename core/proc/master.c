@@ -440,6 +440,8 @@ void master_on_worker_msg(master *m, crew_worker *w, const channel_msg *msg)
 {
     if (msg->type == CHANNEL_STATUS) {
         admin_on_status(m->admin, w, msg);
+    } else if (msg->type == CHANNEL_UPSTREAMS) {
+        admin_on_told(m->admin, w, msg);
     } else if (m->state == MASTER_STARTING && msg->type == CHANNEL_FAILED) {
         char text[CHANNEL_TEXT_MAX + 1];
         snprintf(text, sizeof text, "%.*s", STR_ARG(msg->text));
@@ -496,6 +498,7 @@ static void master_apply_generation(master *m)
     }
     master_follow_files(m);
     admin_follow(m->admin);
+    upstreams_follow(m);
     board_quarantine_clear(m->shared.board, m->generation);
     if (m->renew) {
         m->renew = false;
@@ -557,6 +560,7 @@ static int master_open(master *m, char *err, size_t errcap)
         snprintf(err, errcap, "open() \"%s\" failed (%d: %s)", sum->pid.p, errno, strerror(errno));
         return rc;
     }
+    upstreams_open(m);
     int64_t slots = sum->workers * 4;
     slots = slots < MASTER_SLOTS_MIN  ? MASTER_SLOTS_MIN
             : slots > BOARD_SLOTS_MAX ? BOARD_SLOTS_MAX
@@ -594,6 +598,7 @@ static void master_fini(master *m)
     crew_fini(&m->crew);
     master_close_ports(m);
     logs_fini(&m->logs);
+    upstreams_fini(&m->upstreams);
     if (m->pid_file) {
         daemon_pid_remove(m->pid_file);
         free(m->pid_file);

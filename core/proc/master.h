@@ -18,6 +18,7 @@
 #include "proc/recipe.h"
 #include "proc/shared.h"
 #include "proc/swap.h"
+#include "proc/upstreams.h"
 #include "proc/watch.h"
 
 enum master_state { MASTER_STARTING, MASTER_RUNNING, MASTER_DRAINING, MASTER_ENDING };
@@ -52,6 +53,7 @@ typedef struct master {
     shared shared;
     crew crew;
     swap swap;
+    upstreams upstreams;
     admin *admin;
     pid_t heir;       /* another binary that takes over; 0: none */
     bool reload_soon; /* asked for while the workers started */

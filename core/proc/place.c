@@ -24,13 +24,12 @@ static int place_folder(char *buf, size_t cap)
     return n > 0 && (size_t)n < cap ? 0 : ERR_INVALID;
 }
 
-int place_of(const recipe *r, char *buf, size_t cap)
+/* The first 16 hex digits of a configuration's hash. */
+static int place_digits(const recipe *r, char hex[17])
 {
-    char folder[PLACE_MAX];
     uint8_t sum[DIGEST_MAX] = {0};
     digest *d = digest_new(STR("sha256"), STR_EMPTY);
-    if (!d || place_folder(folder, sizeof folder) < 0) {
-        digest_free(d);
+    if (!d) {
         return ERR_INVALID;
     }
     if (r->path) {
@@ -43,8 +42,54 @@ int place_of(const recipe *r, char *buf, size_t cap)
     if (digest_final(d, sum, sizeof sum) == 0) {
         return ERR_INVALID;
     }
-    int n = snprintf(buf, cap, "%s/%02x%02x%02x%02x%02x%02x%02x%02x.sock", folder, sum[0], sum[1],
-                     sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]);
+    snprintf(hex, 17, "%02x%02x%02x%02x%02x%02x%02x%02x", sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]);
+    return 0;
+}
+
+int place_of(const recipe *r, char *buf, size_t cap)
+{
+    char folder[PLACE_MAX], hex[17];
+    if (place_folder(folder, sizeof folder) < 0 || place_digits(r, hex) < 0) {
+        return ERR_INVALID;
+    }
+    int n = snprintf(buf, cap, "%s/%s.sock", folder, hex);
+    return n > 0 && (size_t)n < cap ? 0 : ERR_INVALID;
+}
+
+static int place_state_folder(char *buf, size_t cap)
+{
+    const char *said = getenv("MOONGATE_STATE"), *systemd = getenv("STATE_DIRECTORY");
+    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    said = said && *said == '/' ? said : systemd && *systemd == '/' ? systemd : NULL;
+    int n = said                   ? snprintf(buf, cap, "%.*s", (int)strcspn(said, ":"), said) /* systemd may name several */
+            : geteuid() == 0       ? snprintf(buf, cap, "/var/lib/moongate")
+            : xdg && *xdg == '/'   ? snprintf(buf, cap, "%s/moongate", xdg)
+            : home && *home == '/' ? snprintf(buf, cap, "%s/.local/state/moongate", home)
+                                   : -1;
+    return n > 0 && (size_t)n < cap ? 0 : ERR_INVALID;
+}
+
+/* Whatever of it is missing. What cannot be made is found when the file is written. */
+static void place_make_path(char *path)
+{
+    for (char *p = path + 1; *p; p++) {
+        if (*p == '/') {
+            *p = '\0';
+            (void)!mkdir(path, 0700);
+            *p = '/';
+        }
+    }
+    (void)!mkdir(path, 0700);
+}
+
+int place_of_state(const recipe *r, char *buf, size_t cap)
+{
+    char folder[1024], hex[17];
+    if (place_state_folder(folder, sizeof folder) < 0 || place_digits(r, hex) < 0) {
+        return ERR_INVALID;
+    }
+    place_make_path(folder);
+    int n = snprintf(buf, cap, "%s/%s.upstreams", folder, hex);
     return n > 0 && (size_t)n < cap ? 0 : ERR_INVALID;
 }
 

@@ -1,6 +1,7 @@
 /* report.c — see report.h. */
 #include "proc/report.h"
 
+#include "back/origin.h"
 #include "back/peer.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -70,12 +71,18 @@ static void report_group(group *g, void *arg)
     LIST_EACH(it, &g->peers)
     {
         const peer *p = list_item(it, peer, node);
-        fprintf(r->f, "peer\t%.*s\t%s\t%s\t%d\t%s\t%u\t%u\t%llu\t%llu\n", STR_ARG(g->name), p->text,
+        fprintf(r->f, "peer\t%.*s\t%s\t%s\t%d\t%s\t%u\t%u\t%llu\t%llu\t%s\t%d\n", STR_ARG(g->name), p->text,
                 p->backup ? "backup" : "primary", p->weight, report_peer_state(p), *p->held,
-                p->idle.n, (unsigned long long)p->attempts, (unsigned long long)p->failures);
+                p->idle.n, (unsigned long long)p->attempts, (unsigned long long)p->failures,
+                p->origin->label ? p->origin->label : p->origin->text, p->origin->added);
     }
-    if (g->unresolved) {
-        fprintf(r->f, "peer\t%.*s\t-\tprimary\t0\tunresolved\t0\t0\t0\t0\n", STR_ARG(g->name));
+    LIST_EACH(it, &g->origins)
+    {
+        const origin *o = list_item(it, origin, node);
+        if (!o->answered) {
+            fprintf(r->f, "peer\t%.*s\t-\t%s\t%lld\tunresolved\t0\t0\t0\t0\t%s\t%d\n", STR_ARG(g->name), o->own.backup ? "backup" : "primary",
+                    (long long)o->own.weight, o->label ? o->label : o->text, o->added);
+        }
     }
 }
 

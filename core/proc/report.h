@@ -2,7 +2,7 @@
  * memfd, because a worker with many upstreams has more to say than a message holds.
  *
  *   gen   number role requests refs lua_bytes tasks
- *   peer  group address tier weight state in_flight idle attempts failures
+ *   peer  group address tier weight state in_flight idle attempts failures server added
  *   front connections idle requests tunnels accepted refused
  *   wait  name count
  */

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { STATUS_FIELDS = 10 };
+enum { STATUS_FIELDS = 12 };
 
 struct status_line {
     str field[STATUS_FIELDS];
@@ -100,13 +100,13 @@ static void status_add_generation(status *s, const struct status_line *l)
     g->workers++;
 }
 
-/* peer group address tier weight state in_flight idle attempts failures */
+/* peer group address tier weight state in_flight idle attempts failures server added */
 static void status_add_peer(status *s, const struct status_line *l)
 {
     struct status_peer *p = NULL;
     for (uint32_t i = 0; i < s->peers.n; i++) {
         if (str_eq(s->peers.v[i].group, l->field[1]) &&
-            str_eq(s->peers.v[i].address, l->field[2])) {
+            str_eq(s->peers.v[i].address, l->field[2]) && str_eq(s->peers.v[i].server, l->field[10])) {
             p = &s->peers.v[i];
         }
     }
@@ -114,7 +114,9 @@ static void status_add_peer(status *s, const struct status_line *l)
         struct status_peer one = {.group = l->field[1],
                                   .address = l->field[2],
                                   .tier = l->field[3],
-                                  .state = l->field[5]};
+                                  .state = l->field[5],
+                                  .server = l->field[10],
+                                  .added = status_number(l, 11) != 0};
         vec_push(&s->peers, one);
         p = &s->peers.v[s->peers.n - 1];
         p->weight = status_number(l, 4);
@@ -144,7 +146,7 @@ static void status_add_line(status *s, struct status_worker *w, const struct sta
 {
     if (str_eq(l->field[0], STR("gen")) && l->n == 7) {
         status_add_generation(s, l);
-    } else if (str_eq(l->field[0], STR("peer")) && l->n == 10) {
+    } else if (str_eq(l->field[0], STR("peer")) && l->n == 12) {
         status_add_peer(s, l);
     } else if (str_eq(l->field[0], STR("wait")) && l->n == 3) {
         status_add_wait(s, l);

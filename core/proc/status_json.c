@@ -70,10 +70,12 @@ static void status_json_listeners(json *j, const master *m)
     json_close(j, ']');
 }
 
-static void status_json_peer(json *j, const struct status_peer *p)
+void status_json_peer(json *j, const struct status_peer *p)
 {
     json_open(j, NULL, '{');
     json_str(j, "address", p->address);
+    json_str(j, "server", p->server);
+    json_bool(j, "added", p->added);
     json_str(j, "tier", p->tier);
     json_int(j, "weight", p->weight);
     json_str(j, "state", p->state);

@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "base/vec.h"
+#include "proc/json.h"
 #include "proc/status.h"
 
 struct status_generation {
@@ -16,6 +17,8 @@ struct status_generation {
 struct status_peer {
     str group, address, tier, state; /* the worst of the workers' */
     int64_t weight, in_flight, idle, attempts, failures;
+    str server; /* as configured: the name that it is an address of */
+    bool added; /* at run time */
 };
 
 struct status_wait {
@@ -40,6 +43,7 @@ const char *status_version(void);
 const char *status_worker_state(const crew_worker *w);
 /* The report of a worker, or NULL. */
 const struct status_worker *status_find_worker(const status *s, pid_t pid);
+void status_json_peer(json *j, const struct status_peer *p);
 /* "2026-11-23T10:00:00Z" of seconds since the epoch. */
 void status_time(int64_t epoch_s, char buf[32]);
 

@@ -98,6 +98,20 @@ static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
     }
 }
 
+static void summary_put_servers(bundle_draft *d, const struct conf_upstream *u)
+{
+    char text[1024];
+    for (int i = 0; i < u->peers.n; i++) {
+        const struct conf_peer *p = &u->peers.v[i];
+        str label = p->label.n ? p->label : STR_EMPTY;
+        int n = snprintf(text, sizeof text, "%.*s%c%.*s%c%.*s%c%lld%c%d", STR_ARG(u->name), 0, STR_ARG(p->address), 0, STR_ARG(label), 0,
+                         (long long)p->weight, 0, p->down);
+        if (n > 0 && n < (int)sizeof text) {
+            bundle_add(d, BUNDLE_FACT, STR("server"), str_of(text, (size_t)n));
+        }
+    }
+}
+
 void summary_record(bundle_draft *d, const conf *c)
 {
     const struct conf_gateway *g = &c->g;
@@ -115,8 +129,13 @@ void summary_record(bundle_draft *d, const conf *c)
     summary_put(d, "pid", g->pid);
     summary_put(d, "admin_socket", g->admin_socket);
     summary_put(d, "resolver", g->resolver);
+    summary_put(d, "upstream_state", g->upstream_state);
     summary_put_errlogs(d, g);
     summary_put_lists(d, g);
+    for (int i = 0; i < g->upstreams.n; i++) {
+        summary_put(d, "upstream", g->upstreams.v[i].name);
+        summary_put_servers(d, &g->upstreams.v[i]);
+    }
 }
 
 void summary_record_policy(bundle_draft *d, str name, str hash)
@@ -185,6 +204,15 @@ static void summary_read_list(summary *s, str key, str value)
         one.key_file = summary_field(&rest);
         one.not_after_s = summary_number(rest);
         vec_push(&s->certs, one);
+    } else if (str_eq(key, STR("upstream"))) {
+        vec_push(&s->upstreams, value);
+    } else if (str_eq(key, STR("server"))) {
+        summary_server one = {.upstream = summary_field(&rest)};
+        one.address = summary_field(&rest);
+        one.label = summary_field(&rest);
+        one.weight = summary_number(summary_field(&rest));
+        one.down = summary_number(rest) == 1;
+        vec_push(&s->servers, one);
     } else if (str_eq(key, STR("policy"))) {
         summary_policy one = {.name = summary_field(&rest)};
         one.hash = rest;
@@ -211,7 +239,8 @@ int summary_read(const bundle *b, summary *out)
                  {"group", &out->group},
                  {"pid", &out->pid},
                  {"admin_socket", &out->admin_socket},
-                 {"resolver", &out->resolver}};
+                 {"resolver", &out->resolver},
+                 {"upstream_state", &out->upstream_state}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         str value;
         if (!bundle_find(b, BUNDLE_FACT, str_c(numbers[i].key), &value) ||
@@ -249,4 +278,6 @@ void summary_fini(summary *s)
     vec_fini(&s->optional_logs);
     vec_fini(&s->error_logs);
     vec_fini(&s->sources);
+    vec_fini(&s->upstreams);
+    vec_fini(&s->servers);
 }

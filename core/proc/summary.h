@@ -24,6 +24,13 @@ typedef struct summary_cert {
     int64_t not_after_s; /* 0: unknown */
 } summary_cert;
 
+/* A server of an upstream, as configured. */
+typedef struct summary_server {
+    str upstream, address, label; /* label: its name in the configuration, when that is another; else empty */
+    int64_t weight;
+    bool down;
+} summary_server;
+
 typedef struct summary_policy {
     str name, hash;
 } summary_policy;
@@ -40,7 +47,7 @@ typedef struct summary {
     int64_t generation_ms; /* 0: what began under an older configuration may go on */
     int64_t error_level;   /* where no error log is named */
     bool watch, nginx, daemon;
-    str user, group, pid, admin_socket, resolver; /* empty: absent */
+    str user, group, pid, admin_socket, resolver, upstream_state; /* empty: absent */
     VEC(summary_errlog) error_logs;
     VEC(str) sources; /* files of the configuration, in the order they were read */
     VEC(str) addresses; /* of the listeners, in the order of the configuration */
@@ -49,6 +56,8 @@ typedef struct summary {
     VEC(summary_zone) zones;
     VEC(summary_cert) certs;
     VEC(summary_policy) policies;
+    VEC(str) upstreams; /* names */
+    VEC(summary_server) servers;
     VEC(str) access_logs; /* paths */
     VEC(str) optional_logs; /* the same, where it does not matter when they cannot be opened */
 } summary;

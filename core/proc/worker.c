@@ -24,7 +24,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { WORKER_TEXT_MAX = 8192, WORKER_FINISH_MS = 5, WORKER_FINISH_TRIES = 200 };
@@ -277,6 +279,39 @@ static void worker_status(worker *w, int64_t ticket)
     }
 }
 
+/* "up UPSTREAM SERVER" */
+static void worker_bring_up(worker *w, str event)
+{
+    str verb, upstream, server;
+    char name[CHANGE_TEXT_MAX + 1];
+    if (str_split(&event, ' ', &verb) && str_split(&event, ' ', &upstream) && str_split(&event, ' ', &server) &&
+        server.n < sizeof name) {
+        snprintf(name, sizeof name, "%.*s", STR_ARG(server));
+        group_bring_up(w->groups, upstream, name, clock_ms());
+    }
+}
+
+static void worker_change_upstreams(worker *w, const channel_msg *m)
+{
+    char err[256];
+    struct stat st;
+    changes c;
+    void *text = m->fd >= 0 && fstat(m->fd, &st) == 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, m->fd, 0) : MAP_FAILED;
+    if (text == MAP_FAILED || !w->groups || changes_parse(str_of(text, (size_t)st.st_size), &c, err, sizeof err) < 0) {
+        log_alert("what changed in upstreams cannot be read");
+    } else {
+        group_set_change(w->groups, &c);
+        worker_bring_up(w, m->text);
+    }
+    if (text != MAP_FAILED) {
+        munmap(text, (size_t)st.st_size);
+    }
+    channel_msg done = {CHANNEL_UPSTREAMS, -1, 0, m->arg, STR_EMPTY};
+    if (channel_send(w->channel, &done) < 0) {
+        log_warn("cannot tell the master: upstreams changed");
+    }
+}
+
 static void worker_adopt_log(worker *w, const channel_msg *m)
 {
     logs_adopt(w->args.logs, m->text, m->fd);
@@ -322,6 +357,9 @@ static void worker_on_msg(void *arg, const channel_msg *m)
         break;
     case CHANNEL_STATUS:
         worker_status(w, m->arg);
+        break;
+    case CHANNEL_UPSTREAMS:
+        worker_change_upstreams(w, m);
         break;
     case CHANNEL_READY:
     case CHANNEL_DONE:
@@ -389,7 +427,11 @@ static int worker_engine(worker *w, const struct conf_gateway *g)
     w->groups = w->resolver ? group_set_new(w->l, w->resolver) : NULL;
     w->front = w->groups ? front_new(&fargs) : NULL;
     script_use_resolver(w->resolver);
-    return w->front ? 0 : ERR_MEM;
+    if (!w->front) {
+        return ERR_MEM;
+    }
+    group_set_change(w->groups, w->args.changes);
+    return 0;
 }
 
 /* Everything up to the first request. 0 or < 0 with a text in err. */

@@ -7,6 +7,7 @@
 #ifndef PROC_WORKER_H
 #define PROC_WORKER_H
 
+#include "back/changes.h"
 #include "proc/logs.h"
 #include "proc/ports.h"
 #include "proc/priv.h"
@@ -25,6 +26,7 @@ struct worker_args {
     int channel_fd;
     int64_t shutdown_ms;   /* grace when the master has died */
     const char *error_log; /* -e; NULL: none */
+    changes *changes;      /* inherited; taken */
 };
 
 /* In the forked child. Ends the process. */

@@ -90,7 +90,7 @@ local gateway_fields = {
 }
 
 local gateway_groups = {
-  admin = { socket = "admin_socket" },
+  admin = { socket = "admin_socket", state = "upstream_state" },
   limits = { connections = "max_connections", per_address = "max_connections_per_address" },
   scripts = { cpu = "hook_cpu", memory = "hook_memory", watchdog = "watchdog" },
   log = { level = "error_level" },

@@ -10,6 +10,7 @@
 ---@field error_log? string error log file; absent: stderr
 ---@field error_level? "debug"|"info"|"notice"|"warn"|"error"|"crit"|"alert"|"emerg" lowest level that is logged
 ---@field admin_socket? string unix socket of the admin interface
+---@field upstream_state? string file that keeps what was changed in upstreams at run time; absent: a default place
 ---@field temp_dir? string where bodies are spilled to unlinked files; absent: TMPDIR or /tmp
 ---@field resolver? string DNS servers, comma-separated; absent: the system's
 ---@field shutdown_timeout? integer how long a graceful stop waits for requests and tunnels in flight (ms)

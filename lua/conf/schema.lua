@@ -206,6 +206,7 @@ M.gateway = record(concat({
   field("shutdown", t.duration, "how long a graceful stop waits"),
   field("admin", record {
     field("socket", t.path, "unix socket of the admin interface"),
+    field("state", t.path, "file that keeps what `moongate upstream` changed"),
     field("listen", t.later("admin.listen"), "TCP address of the admin interface"),
   }, "admin interface"),
   field("limits", record {

@@ -273,11 +273,11 @@ end
 
 --- Starts an origin on 127.0.0.1; it ends with the spec (or the suite, see spec/support/run.lua).
 ---@param handler? fun(req: spec.Request, res: spec.Reply): integer?, table?, string?  default: 200 "ok"
----@param options? { tls?: {cert: string, key: string}, lazy?: boolean, port?: integer }
+---@param options? { tls?: {cert: string, key: string}, lazy?: boolean, host?: string, port?: integer }
 ---@return spec.Origin
 function M.start(handler, options)
   options = options or {}
-  local listener = socket.listen({ host = "127.0.0.1", port = options.port or 0, reuseaddr = true })
+  local listener = socket.listen({ host = options.host or "127.0.0.1", port = options.port or 0, reuseaddr = true })
   listener:onerror(function(_, _, err)
     return err
   end)
