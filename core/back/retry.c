@@ -23,6 +23,7 @@ static bool is_final(int err)
     case ERR_MEM:
     case ERR_LIMIT:
     case ERR_SHUTDOWN:
+    case ERR_IDENTITY:
         return true;
     default:
         return false;

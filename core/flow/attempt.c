@@ -123,7 +123,7 @@ int attempt_failed(req *r, int err)
     if (v != RETRY_SAME) {
         req_log_attempt(r, err);
     }
-    attempt_end(r, err, v != RETRY_SAME && err != ERR_CLIENT_TIMEOUT);
+    attempt_end(r, err, v != RETRY_SAME && err != ERR_CLIENT_TIMEOUT && err != ERR_IDENTITY);
     fetch_end(&r->fetch);
     r->fetching = false;
     if (v == RETRY_NO || !fits || (v == RETRY_NEXT && !group_may_retry(r->group, clock_ms()))) {

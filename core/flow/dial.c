@@ -38,7 +38,7 @@ static int choose_tls(req *r, struct lease_args *a)
     a->tls = upstream_tls_context(x->tls, r);
     a->tls_name = upstream_tls_name(x->tls, r);
     a->no_resume = !upstream_tls_resumes(x->tls);
-    return a->tls ? 0 : ERR_TLS;
+    return a->tls ? 0 : ERR_IDENTITY;
 }
 
 int dial_args(req *r, struct lease_args *a)

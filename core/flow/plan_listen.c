@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "conf/conf.h"
+#include "flow/handshake.h"
 #include "flow/hosts.h"
 #include "flow/plan.h"
 #include "tls/policy.h"
@@ -120,7 +121,7 @@ static int client_policy(struct listening *m, const plan_listen *l, struct tls_s
 static int add_own_certs(struct listening *m, tls_server *t, const struct conf_site *c)
 {
     const struct conf_tlspolicy *own = &c->tls_policy.v[0];
-    for (int i = 0; i < c->certs.n; i++) {
+    for (int i = c->certs.n - 1; i >= 0; i--) { /* of a key type the last one counts */
         const struct conf_cert *cert = &c->certs.v[i];
         struct tls_cert_args a = {.cert_pem = cert->cert_pem, .key_pem = cert->key_pem,
                                   .cert_name = label_or(cert->cert_file, "certificate"), .key_name = label_or(cert->key_file, "key"),
@@ -140,15 +141,32 @@ static const char *session_context(struct listening *m, const struct conf_site *
     const struct conf_tlspolicy *own = &c->tls_policy.v[0];
     uint64_t h = hash_keyed(own->client_ca_pem.p ? own->client_ca_pem : STR_EMPTY, (uint64_t)own->verify, 0);
     for (int i = 0; i < c->certs.n; i++) {
-        h = hash_keyed(c->certs.v[i].cert_pem, h, 0);
+        const struct conf_cert *cert = &c->certs.v[i];
+        h = hash_keyed(cert->cert_pem.p ? cert->cert_pem : cert->cert_name, h, 0);
     }
     bool shared = own->cache_name.n > 0;
     return pool_printf(&m->p->pool, "%s %s %016llx", shared ? "cache" : "site", shared ? own->cache_name.p : label_or(c->label, ""),
                        (unsigned long long)h).p;
 }
 
-static tls_server *own_server(struct listening *m, const plan_listen *l, const struct conf_site *c)
+static int use_certs(struct listening *m, const plan_listen *l, const site *s, tls_server *t)
 {
+    if (!handshake_chooses(s->c)) {
+        return add_own_certs(m, t, s->c);
+    }
+    char why[300];
+    void *chosen = handshake_new(m->p, l, s, why, sizeof why);
+    if (!chosen) {
+        snprintf(m->err, m->cap, "%s: certificate: %s", label_or(s->c->label, "site"), why);
+        return ERR_CONF;
+    }
+    tls_server_certify(t, handshake_certify, chosen);
+    return 0;
+}
+
+static tls_server *own_server(struct listening *m, const plan_listen *l, const site *s)
+{
+    const struct conf_site *c = s->c;
     const struct conf_tlspolicy *own = &c->tls_policy.v[0];
     struct tls_server_args a = {
         .protocols = label_or(own->protocols, "TLSv1.2 TLSv1.3"),
@@ -173,7 +191,7 @@ static tls_server *own_server(struct listening *m, const plan_listen *l, const s
         snprintf(m->err, m->cap, "%s: %s", label_or(c->label, "site"), why);
         return NULL;
     }
-    return add_own_certs(m, t, c) < 0 ? NULL : t;
+    return use_certs(m, l, s, t) < 0 ? NULL : t;
 }
 
 /* The connection holds the plan while its handshake is under way. */
@@ -214,7 +232,7 @@ static int compile_own_tls(struct listening *m, plan_listen *l)
         if (!own || (!s->c->certs.n && !own->reject)) {
             continue;
         }
-        l->site_tls[i] = own_server(m, l, s->c);
+        l->site_tls[i] = own_server(m, l, s);
         if (!l->site_tls[i]) {
             return ERR_CONF;
         }

@@ -6,18 +6,18 @@
 #include "conf/conf.h"
 #include "flow/plan.h"
 #include "flow/tmpl.h"
+#include "tls/vault.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
 
-enum { PEM_MAX = 1 << 20, WHY_MAX = 300 };
+enum { WHY_MAX = 300 };
 
 struct upstream_tls {
     const struct conf_tlsclient *c;
     tls_client *fixed; /* NULL: requests choose */
     bool h2;           /* offered */
     tmpl *name, *cert, *key;
+    tls_vault *vault;  /* of those files */
 };
 
 static str or_empty(str s)
@@ -49,6 +49,11 @@ static void on_fini(void *arg)
     tls_client_unref(arg);
 }
 
+static void on_vault_fini(void *arg)
+{
+    tls_vault_free(arg);
+}
+
 static bool compile(plan *p, const route *rt, str text, tmpl **out, char *err, size_t errcap)
 {
     *out = text.p ? tmpl_compile_for(text, rt, &p->pool, err, errcap) : NULL;
@@ -73,39 +78,52 @@ struct upstream_tls *upstream_tls_new(plan *p, const route *rt, const struct con
         }
         pool_on_fini(&p->pool, on_fini, t->fixed);
     }
+    if (t->cert) {
+        t->vault = tls_vault_new(&(struct tls_vault_args){
+            .folder = c->folder, .max = c->kept, .inactive_ms = c->kept_unused, .valid_ms = c->kept_unseen,
+            .passwords = c->passwords.v, .npasswords = c->passwords.n});
+        pool_on_fini(&p->pool, on_vault_fini, t->vault);
+    }
     return t;
 }
 
 /* ---- files */
 
-static str read_pem(req *r, str path)
+/* The pair's bytes, in the request's pool. */
+static int load(const struct upstream_tls *t, req *r, str cert, str key, struct tls_client_args *a)
 {
-    char *name = pool_cstr(&r->pool, path);
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    char *buf = fd >= 0 ? pool_try_alloc(&r->pool, PEM_MAX, 8 * PEM_MAX) : NULL;
-    ssize_t total = 0, n = 1;
-    while (buf && n > 0 && total < PEM_MAX) {
-        n = read(fd, buf + total, (size_t)(PEM_MAX - total));
-        total += n > 0 ? n : 0;
+    char why[WHY_MAX];
+    const str names[2] = {cert, key};
+    str *const bytes[2] = {&a->cert_pem, &a->key_pem};
+    for (int i = 0; i < 2; i++) {
+        str copy;
+        int rc = tls_vault_bytes(t->vault, names[i], i == 1, &copy, why, sizeof why);
+        if (rc < 0) {
+            log_error("cannot load certificate%s \"%.*s\": %s", i ? " key" : "", STR_ARG(names[i]), why);
+            return rc;
+        }
+        *bytes[i] = pool_dup(&r->pool, copy);
+        free((void *)(uintptr_t)copy.p);
     }
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (!buf || n < 0 || total == PEM_MAX) {
-        log_error("cannot load certificate \"%s\"", name);
-        return (str){NULL, 0};
-    }
-    return str_of(buf, (size_t)total);
+    return 0;
 }
 
-/* "data:PEM" or a file's name. */
-static str load(req *r, str folder, str text)
+/* Files that are kept may have been changed one after the other: a pair that does not fit is read anew, once. */
+static tls_client *make(const struct upstream_tls *t, req *r, str cert, str key, struct tls_client_args *a)
 {
-    if (text.n && text.p[0] != '/' && folder.n && !str_has_prefix(text, STR("data:"))) {
-        str parts[2] = {folder, text};
-        text = pool_join(&r->pool, parts, 2);
+    char why[WHY_MAX] = "";
+    for (int tries = 0; tries < 2; tries++) {
+        if (load(t, r, cert, key, a) < 0) {
+            return NULL;
+        }
+        tls_client *made = tls_client_new(a, why, sizeof why);
+        if (made) {
+            return made;
+        }
+        tls_vault_forget(t->vault, cert, key);
     }
-    return str_has_prefix(text, STR("data:")) ? str_from(text, 5) : read_pem(r, text);
+    log_error("cannot load certificate \"%.*s\": %s", STR_ARG(cert), why);
+    return NULL;
 }
 
 tls_client *upstream_tls_context(const struct upstream_tls *t, req *r)
@@ -116,20 +134,11 @@ tls_client *upstream_tls_context(const struct upstream_tls *t, req *r)
     struct tls_client_args a = args_of(t->c);
     a.alpn_h2 = t->h2;
     str cert = tmpl_eval(t->cert, r);
-    if (cert.n) {
-        a.cert_pem = load(r, t->c->folder, cert);
-        a.key_pem = a.cert_pem.p && t->key ? load(r, t->c->folder, tmpl_eval(t->key, r)) : (str){NULL, 0};
-        if (!a.cert_pem.p || !a.key_pem.p) {
-            return NULL;
-        }
-    }
     char why[WHY_MAX];
-    tls_client *made = tls_client_new(&a, why, sizeof why);
-    if (!made) {
-        log_error("cannot load certificate \"%.*s\": %s", STR_ARG(cert), why);
-        return NULL;
+    tls_client *made = cert.n ? make(t, r, cert, t->key ? tmpl_eval(t->key, r) : STR_EMPTY, &a) : tls_client_new(&a, why, sizeof why);
+    if (made) {
+        pool_on_fini(&r->pool, on_fini, made);
     }
-    pool_on_fini(&r->pool, on_fini, made);
     return made;
 }
 

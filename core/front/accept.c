@@ -1,6 +1,7 @@
 /* accept.c — the front: listeners that turn descriptors into connections, limits, the flip to a new plan, drain. */
 #include "base/err.h"
 #include "conf/conf.h"
+#include "flow/handshake.h"
 #include "flow/plan.h"
 #include "flow/req.h"
 #include "flow/tunnel.h"
@@ -45,6 +46,7 @@ front *front_new(const struct front_args *a)
     timer_init(&f->grace_timer, NULL);
     timer_init(&f->tidy_timer, on_tidy);
     loop_on_idle(f->l, on_idle, f);
+    handshake_introduce = conn_tell;
     return f;
 }
 

@@ -42,6 +42,13 @@ h1_limits conn_head_limits(const conn *c)
     };
 }
 
+void conn_tell(stream *s, req *r)
+{
+    conn *c = container_of(s, conn, s);
+    conn_introduce(c, r);
+    c->requests--;
+}
+
 void conn_introduce(conn *c, req *r)
 {
     r->client.peer = c->peer;

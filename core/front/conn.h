@@ -121,6 +121,8 @@ void conn_set_reading(conn *c, bool reading);
 const plan_listen *conn_listen(const conn *c);
 /* Tells a request who its client is. */
 void conn_introduce(conn *c, req *r);
+/* The same by its stream, for a request that nobody made. */
+void conn_tell(stream *s, req *r);
 /* What the listener allows a request's head. */
 h1_limits conn_head_limits(const conn *c);
 

@@ -92,7 +92,7 @@ static void summary_put_lists(bundle_draft *d, const struct conf_gateway *g)
     }
     for (int i = 0; i < g->sites.n; i++) {
         const struct conf_site *s = &g->sites.v[i];
-        for (int k = 0; k < s->certs.n; k++) {
+        for (int k = 0; k < s->certs.n && s->certs.v[k].cert_pem.n; k++) { /* those of handshakes are not known yet */
             summary_put_cert(d, s->names.n ? s->names.v[0] : s->label, &s->certs.v[k]);
         }
     }

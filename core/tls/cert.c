@@ -49,22 +49,22 @@ static int give_passphrase(char *buf, int size, int rwflag, void *arg)
     return (int)password->n;
 }
 
-static bool load_key(const struct tls_cert_args *a, struct tls_cert *out)
+int tls_cert_key(str pem, const str *passwords, int npasswords, struct tls_cert *out)
 {
-    for (int i = 0; i < a->npasswords && !out->key; i++) {
-        BIO *b = bio_of(a->key_pem);
-        out->key = PEM_read_bio_PrivateKey(b, NULL, give_passphrase, (void *)(uintptr_t)&a->passwords[i]);
+    for (int i = 0; i < npasswords && !out->key; i++) {
+        BIO *b = bio_of(pem);
+        out->key = PEM_read_bio_PrivateKey(b, NULL, give_passphrase, (void *)(uintptr_t)&passwords[i]);
         BIO_free(b);
     }
     if (!out->key) {
-        BIO *b = bio_of(a->key_pem);
+        BIO *b = bio_of(pem);
         out->key = PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL);
         BIO_free(b);
     }
-    return out->key != NULL;
+    return out->key ? 0 : ERR_CONF;
 }
 
-static bool load_chain(str pem, struct tls_cert *out)
+int tls_cert_chain(str pem, struct tls_cert *out)
 {
     BIO *b = bio_of(pem);
     out->leaf = PEM_read_bio_X509_AUX(b, NULL, no_passphrase, NULL);
@@ -76,7 +76,20 @@ static bool load_chain(str pem, struct tls_cert *out)
         REQUIRE(out->chain && sk_X509_push(out->chain, x) > 0);
     }
     BIO_free(b);
-    return out->leaf != NULL;
+    return out->leaf ? 0 : ERR_CONF;
+}
+
+void tls_cert_share(const struct tls_cert *from, struct tls_cert *to)
+{
+    if (from->leaf) {
+        to->leaf = from->leaf;
+        to->chain = from->chain ? X509_chain_up_ref(from->chain) : NULL;
+        REQUIRE(X509_up_ref(to->leaf) == 1 && (to->chain || !from->chain));
+    }
+    if (from->key) {
+        to->key = from->key;
+        REQUIRE(EVP_PKEY_up_ref(to->key) == 1);
+    }
 }
 
 int tls_cert_load(const struct tls_cert_args *a, struct tls_cert *out, char *err, size_t errcap)
@@ -85,9 +98,9 @@ int tls_cert_load(const struct tls_cert_args *a, struct tls_cert *out, char *err
     const char *key = a->key_name ? a->key_name : "key";
     memset(out, 0, sizeof *out);
     ERR_clear_error();
-    if (!load_chain(a->cert_pem, out)) {
+    if (tls_cert_chain(a->cert_pem, out) < 0) {
         snprintf(err, errcap, "%s: cannot read a certificate: %s", cert, tls_reason());
-    } else if (!load_key(a, out)) {
+    } else if (tls_cert_key(a->key_pem, a->passwords, a->npasswords, out) < 0) {
         snprintf(err, errcap, "%s: cannot read a private key: %s", key, tls_reason());
     } else if (X509_check_private_key(out->leaf, out->key) != 1) {
         snprintf(err, errcap, "%s: the key in %s does not belong to it", cert, key);
@@ -170,7 +183,7 @@ int tls_cert_check(const struct tls_cert_args *a, char *err, size_t errcap, int6
 bool tls_cert_covers(const struct tls_cert_args *a, str host)
 {
     struct tls_cert c = {0};
-    bool covers = load_chain(a->cert_pem, &c) && host.n > 0 && X509_check_host(c.leaf, host.p, host.n, 0, NULL) == 1;
+    bool covers = tls_cert_chain(a->cert_pem, &c) == 0 && host.n > 0 && X509_check_host(c.leaf, host.p, host.n, 0, NULL) == 1;
     tls_cert_fini(&c);
     ERR_clear_error();
     return covers;

@@ -204,6 +204,16 @@ void tls_server_choose(tls_server *t, tls_choose_fn *fn, void *arg)
     t->choose_arg = arg;
 }
 
+void tls_server_certify(tls_server *t, tls_certify_fn *fn, void *arg)
+{
+    t->certify = fn;
+    t->certify_arg = arg;
+    if (!t->fallback) {
+        make_default(t, set_of(t, STR_EMPTY));
+    }
+    tls_sni_certify(t->ssl, t);
+}
+
 void tls_server_reject_unknown(tls_server *t, bool on)
 {
     t->reject_unknown = on;

@@ -40,6 +40,12 @@ typedef tls_server *tls_choose_fn(void *arg, str name);
 /* `arg` must outlive handshakes that are under way. */
 void tls_server_choose(tls_server *t, tls_choose_fn *fn, void *arg);
 
+typedef struct stream stream;
+/* Chooses the certificates of a handshake that is under way (tls_vault_present); false: there are none for it. */
+typedef bool tls_certify_fn(void *arg, stream *s);
+/* Instead of certificates that were added. `arg` as above. */
+void tls_server_certify(tls_server *t, tls_certify_fn *fn, void *arg);
+
 /* NULL with a text in err. */
 MUST_USE tls_server *tls_server_new(const struct tls_server_args *a, char *err, size_t errcap);
 /* Adds a certificate for exact or *.wildcard names; the first added is the default one for unknown names and for no SNI. Several certificates of

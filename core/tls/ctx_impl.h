@@ -37,6 +37,8 @@ struct tls_server {
     bool tickets, alpn_h2, reject_unknown, reject_all;
     tls_choose_fn *choose; /* NULL: one server for all names */
     void *choose_arg;
+    tls_certify_fn *certify; /* NULL: they are in the context */
+    void *certify_arg;
     char *id_context;
     map names, wildcards; /* → struct tls_set */
     struct tls_set *sets; /* all of them */

@@ -160,6 +160,22 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen, c
     return SSL_TLSEXT_ERR_OK;
 }
 
+static int on_certificate(SSL *ssl, void *arg)
+{
+    const tls_server *t = arg;
+    struct stream_tls *st = state_of(ssl);
+    if (t->certify(t->certify_arg, st->s)) {
+        return 1;
+    }
+    st->error = "no certificate";
+    return 0;
+}
+
+void tls_sni_certify(SSL_CTX *ssl, tls_server *t)
+{
+    SSL_CTX_set_cert_cb(ssl, on_certificate, t);
+}
+
 void tls_sni_use(SSL_CTX *ssl, tls_server *t)
 {
     SSL_CTX_set_client_hello_cb(ssl, on_client_hello, t);

@@ -6,5 +6,7 @@
 
 /* Installs the callbacks; `t` is borrowed for the life of the context, which it owns. */
 void tls_sni_use(SSL_CTX *ssl, tls_server *t);
+/* Likewise, for a server with `certify`. */
+void tls_sni_certify(SSL_CTX *ssl, tls_server *t);
 
 #endif

@@ -118,6 +118,8 @@
 ---@field key_pem? string PEM bytes
 ---@field cert_file? string for messages and status
 ---@field key_file? string for messages and status
+---@field cert_name? string instead of bytes: the file, or data:PEM, that a handshake asks for; empty: none. All certificates of a site, or none ($variables)
+---@field key_name? string likewise ($variables)
 
 ---@class conf.model.tlspolicy
 ---@field protocols? string absent: TLSv1.2 TLSv1.3
@@ -137,6 +139,10 @@
 ---@field reject? boolean no handshake with the site's names
 ---@field commands? string[] names and values for SSL_CONF_cmd, in turns
 ---@field passwords? string[] of encrypted keys
+---@field folder? string where files that handshakes ask for are looked for
+---@field kept? integer such files that are kept
+---@field kept_unused? integer forgotten when nobody asked for so long (ms)
+---@field kept_unseen? integer the file is looked at again after this (ms)
 
 ---@class conf.model.site
 ---@field names? string[] host names, exact or *.wildcard; "*": any
@@ -336,6 +342,9 @@
 ---@field cert_file? string the same as a file that is chosen for each connection; empty: none ($variables)
 ---@field key_file? string  ($variables)
 ---@field folder? string where these files are looked for
+---@field kept? integer such files that are kept
+---@field kept_unused? integer forgotten when nobody asked for so long (ms)
+---@field kept_unseen? integer the file is looked at again after this (ms)
 ---@field passwords? string[] of encrypted keys
 ---@field session_reuse? boolean
 ---@field commands? string[] SSL_CONF names and values, in turns

@@ -124,6 +124,34 @@ function M.mask(words)
   end
 end
 
+--- "off", or "max=N [inactive=TIME] [valid=TIME]" and whatever else `more` takes: { max, inactive, valid }, false when off.
+---@param more table<string, fun(text: string): any>|nil   parameters by name
+---@return fun(d: nginx.Node): table|false|nil, string|nil
+function M.file_cache(more)
+  local takes = { max = M.integer, inactive = M.ms, valid = M.ms }
+  for name, parse in pairs(more or {}) do
+    takes[name] = parse
+  end
+  return function(d)
+    if d.args[1] == "off" and #d.args == 1 then
+      return false
+    end
+    local out = {}
+    for _, arg in ipairs(d.args) do
+      local name, text = arg:match("^(%w+_?%w*)=(.*)$")
+      local v = takes[name] and takes[name](text)
+      if not v or v == 0 and name == "max" then
+        return nil, ('invalid parameter "%s"'):format(arg)
+      end
+      out[name] = v
+    end
+    if not out.max then
+      return nil, ('"%s" must have the "max" parameter'):format(d.name)
+    end
+    return out
+  end
+end
+
 --- NUMBER SIZE, as in `proxy_buffers 8 4k`; the value is { count, size }.
 function M.bufs(d)
   local count, size = M.integer(d.args[1]), M.bytes(d.args[2])

@@ -59,6 +59,10 @@ local function identity(scope, t, c)
   end
   if cert.template or key and key.template then
     t.cert_file, t.key_file, t.folder = name_of(cert), name_of(key), (c:conf_path("x"):sub(1, -2))
+    local cache = scope:get("proxy_ssl_certificate_cache")
+    if cache then
+      t.kept, t.kept_unused, t.kept_unseen = cache.max, cache.inactive, cache.valid
+    end
   elseif cert.bytes ~= "" then
     if not key then
       return c:error(scope:at("proxy_ssl_certificate"), 'no "proxy_ssl_certificate_key" is defined for certificate "%s"',
@@ -132,7 +136,7 @@ return {
     proxy_ssl_certificate_key = opt(pem),
     proxy_ssl_password_file = opt(passwords),
     proxy_ssl_conf_command = { where = everywhere, args = 2, many = true },
-    proxy_ssl_certificate_cache = { where = everywhere, args = { 1, 3 }, noop = true },
+    proxy_ssl_certificate_cache = opt(units.file_cache(), false, { 1, 3 }),
     proxy_ssl_key_log = { where = everywhere, args = 1, noop = true },
   },
   route = route,

@@ -21,10 +21,10 @@ end
 local function certificate(d, _, c)
   local name = d.args[1]
   local data = name:match("^data:(.*)$")
-  if data then
+  if name:find("$", 1, true) then
+    return { path = name, template = name, at = d }
+  elseif data then
     return { path = "data:", bytes = data, at = d }
-  elseif name:find("$", 1, true) then
-    return nil, ('variables in "%s" are not available in this build'):format(d.name)
   end
   local path = c:conf_path(name)
   local bytes, err = c:read(path)
@@ -144,14 +144,40 @@ local function sessions(server, p)
   p.tickets = server:get("ssl_session_tickets")
 end
 
-local function certs(server, s, c)
+--- What a handshake asks for: with one name that has variables, the names of all.
+local function name_of(v)
+  return v.template or v.path == "data:" and "data:" .. v.bytes or v.path
+end
+
+local function chosen_later(crts, keys)
+  for i, crt in ipairs(crts) do
+    if crt.template or keys[i].template then
+      return true
+    end
+  end
+  return false
+end
+
+local function kept(server, p, c)
+  local cache = server:get("ssl_certificate_cache")
+  p.folder = c:conf_path("x"):sub(1, -2)
+  if cache then
+    p.kept, p.kept_unused, p.kept_unseen = cache.max, cache.inactive, cache.valid
+  end
+end
+
+local function certs(server, s, p, c)
   local crts, keys = server:get("ssl_certificate") or {}, server:get("ssl_certificate_key") or {}
   if #crts > #keys then
     return c:error(server:at("ssl_certificate"), 'no "ssl_certificate_key" is defined for certificate "%s"', crts[#crts].path)
   end
+  local later = chosen_later(crts, keys)
+  if later then
+    kept(server, p, c)
+  end
   for i, crt in ipairs(crts) do
     s.certs = s.certs or {}
-    s.certs[i] = { cert_pem = crt.bytes, key_pem = keys[i].bytes, cert_file = crt.path, key_file = keys[i].path }
+    s.certs[i] = later and { cert_name = name_of(crt), key_name = name_of(keys[i]) } or { cert_pem = crt.bytes, key_pem = keys[i].bytes, cert_file = crt.path, key_file = keys[i].path }
   end
 end
 
@@ -173,7 +199,7 @@ local function site(server, s, c)
   end
   client_certificates(server, p, c)
   sessions(server, p)
-  certs(server, s, c)
+  certs(server, s, p, c)
   s.tls_policy = { p }
 end
 
@@ -207,10 +233,11 @@ return {
     ssl_trusted_certificate = entry(1, pem),
     ssl_crl = entry(1, pem),
     ssl_reject_handshake = entry(1, units.onoff, false),
+    ssl_certificate_cache = entry({ 1, 3 }, units.file_cache()),
     ssl_conf_command = entry(2, args_of, nil, true),
     ssl_buffer_size = noop(1), ssl_early_data = noop(1), ssl_stapling = noop(1), ssl_stapling_file = noop(1),
     ssl_stapling_responder = noop(1), ssl_stapling_verify = noop(1), ssl_ocsp = noop(1), ssl_ocsp_responder = noop(1),
-    ssl_ocsp_cache = noop(1), ssl_certificate_cache = noop({ 1, 3 }), ssl_certificate_compression = noop(1),
+    ssl_ocsp_cache = noop(1), ssl_certificate_compression = noop(1),
   },
   site = site,
 }
