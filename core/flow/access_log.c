@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/syslog.h"
 #include "conf/conf.h"
+#include "flow/log_cache.h"
 #include "flow/log_file.h"
 #include "flow/plan.h"
 #include "flow/req_log.h"
@@ -25,6 +26,7 @@ struct access_log {
     log_file *file; /* NULL: the name has variables, or it could not be opened and need not be */
     tmpl *line;     /* NULL: JSON */
     tmpl *name, *when;
+    log_cache *open; /* files of `name`; NULL: none is kept open */
 };
 
 /* ---- lines */
@@ -205,7 +207,8 @@ static void write_named(const access_log *a, req *r)
     char *path = pool_alloc(&r->pool, name.n + root.n + 2);
     sprintf(path, "%.*s%.*s", STR_ARG(root), STR_ARG(name));
     size_t n = format_line(a, r, line);
-    if (n && log_file_once(path, str_of(line, n)) < 0) {
+    str text = str_of(line, n);
+    if (n && (a->open ? log_cache_write(a->open, path, text) : log_file_once(path, text)) < 0) {
         stats_add(STAT_LOG_LINES_LOST, 1);
         req_log(r, LOG_CRIT_, "open() \"%s\" failed (%d: %s) while logging request", path, errno, strerror(errno));
     }
@@ -288,6 +291,8 @@ access_log *access_log_open(loop *l, const struct conf_log *c, pool *p, char *er
         return NULL;
     }
     if (a->name) {
+        struct log_cache_args kept = {c->kept, c->kept_uses, c->kept_unused, c->kept_unseen};
+        a->open = c->kept ? log_cache_new(&kept) : NULL;
         return a;
     }
     struct log_file_args args = {c->path.p, (size_t)c->buffer, c->flush, (int)c->gzip};
@@ -301,6 +306,10 @@ access_log *access_log_open(loop *l, const struct conf_log *c, pool *p, char *er
 
 void access_log_close(access_log *a)
 {
+    if (a && a->open) {
+        log_cache_free(a->open);
+        a->open = NULL;
+    }
     if (a && a->file) {
         log_file_close(a->file);
         a->file = NULL;

@@ -289,17 +289,29 @@ void log_file_take(log_file *f, size_t n)
     }
 }
 
-int log_file_once(const char *path, str line)
+int log_file_once_open(const char *path)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-    if (fd < 0) {
-        return err_from_errno(errno);
-    }
+    return fd < 0 ? err_from_errno(errno) : fd;
+}
+
+int log_file_once_write(int fd, str line)
+{
     ssize_t n = write(fd, line.p, line.n);
+    return n == (ssize_t)line.n ? 0 : n < 0 ? err_from_errno(errno) : ERR_IO;
+}
+
+int log_file_once(const char *path, str line)
+{
+    int fd = log_file_once_open(path);
+    if (fd < 0) {
+        return fd;
+    }
+    int rc = log_file_once_write(fd, line);
     int saved = errno;
     close(fd);
     errno = saved;
-    return n == (ssize_t)line.n ? 0 : n < 0 ? err_from_errno(saved) : ERR_IO;
+    return rc;
 }
 
 void log_file_flush_all(void)

@@ -29,6 +29,9 @@ char *log_file_room(log_file *f);
 void log_file_take(log_file *f, size_t n);
 /* One line to a path that is opened for it. 0 or ERR_*; errno is kept. */
 MUST_USE int log_file_once(const char *path, str line);
+/* Its halves: a descriptor, or ERR_*. */
+MUST_USE int log_file_once_open(const char *path);
+MUST_USE int log_file_once_write(int fd, str line);
 void log_file_flush_all(void);
 /* USR1. */
 void log_file_reopen_all(void);

@@ -181,6 +181,7 @@ static tls_server *own_server(struct listening *m, const plan_listen *l, const s
         .crl_pem = own->crl_pem, .dhparam_pem = own->dhparam_pem, .prefer_server = own->prefer_server, .reject = own->reject,
         .cache = own->cache >= CONF_TLS_CACHE_BUILTIN, .session_s = own->session_timeout / 1000,
         .commands = own->commands.v, .ncommands = own->commands.n,
+        .ticket_keys = own->ticket_keys.v, .nticket_keys = own->ticket_keys.n,
     };
     char why[300];
     tls_server *t = tls_server_new(&a, why, sizeof why);
@@ -191,7 +192,14 @@ static tls_server *own_server(struct listening *m, const plan_listen *l, const s
         snprintf(m->err, m->cap, "%s: %s", label_or(c->label, "site"), why);
         return NULL;
     }
-    return use_certs(m, l, s, t) < 0 ? NULL : t;
+    if (use_certs(m, l, s, t) < 0) {
+        return NULL;
+    }
+    if (tls_policy_commands(t, &p, why, sizeof why) < 0) {
+        snprintf(m->err, m->cap, "%s: %s", label_or(c->label, "site"), why);
+        return NULL;
+    }
+    return t;
 }
 
 /* The connection holds the plan while its handshake is under way. */

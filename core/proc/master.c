@@ -23,7 +23,6 @@ enum {
     MASTER_END_MS = 2000, /* between TERM and KILL */
     MASTER_SLACK_MS =
         1000, /* workers end a drain by themselves; the master steps in a little later */
-    MASTER_TICKETS_MS = 28800000, /* three keys: a ticket is good for 16 to 24 h */
     MASTER_SLOTS_MIN = 16,
 };
 
@@ -221,11 +220,17 @@ static void master_follow_files(master *m)
     }
 }
 
+static void master_arm_tickets(master *m)
+{
+    m->ticket_ms = m->sum.ticket_ms;
+    timer_set(m->l, &m->tickets, m->ticket_ms);
+}
+
 static void master_on_tickets(timer *t)
 {
     master *m = container_of(t, master, tickets);
     shared_rotate_tickets(&m->shared);
-    timer_set(m->l, t, MASTER_TICKETS_MS);
+    master_arm_tickets(m);
 }
 
 /* Probation is over: the previous generation need not be warm. Its bundle stays, so that it can
@@ -410,7 +415,7 @@ static void master_up(master *m)
     master_follow_files(m); /* before anybody is told that we are up: a change from then on must be seen */
     master_log_ports(m, false);
     ports_keep(&m->ports, m->sum.addresses.v, (int)m->sum.addresses.n, true);
-    timer_set(m->l, &m->tickets, MASTER_TICKETS_MS);
+    master_arm_tickets(m);
     log_notice("generation %llu, %u workers, ready in %lld ms", (unsigned long long)m->generation,
                crew_count_state(&m->crew, CREW_RUNNING), (long long)(clock_ms() - m->started_ms));
     daemon_notify("READY=1");
@@ -497,6 +502,9 @@ static void master_apply_generation(master *m)
         (void)master_write_pid(m); /* said in the log */
     }
     master_follow_files(m);
+    if (m->ticket_ms != m->sum.ticket_ms) {
+        master_arm_tickets(m);
+    }
     admin_follow(m->admin);
     upstreams_follow(m);
     board_quarantine_clear(m->shared.board, m->generation);

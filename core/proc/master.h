@@ -59,6 +59,7 @@ typedef struct master {
     bool reload_soon; /* asked for while the workers started */
     watch *watch;
     timer tickets, probation, end;
+    int64_t ticket_ms;     /* that `tickets` was set to */
     signal_watch *signals[MASTER_SIGNALS_MAX];
 } master;
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SHARED_TICKETS_VERSION = 1 };
+enum { SHARED_TICKETS_VERSION = 2 };
 
 static int shared_fail(int rc, const char *what, char *err, size_t errcap)
 {

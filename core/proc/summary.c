@@ -121,6 +121,7 @@ void summary_record(bundle_draft *d, const conf *c)
     summary_put_number(d, "probation", g->probation);
     summary_put_number(d, "error_level", g->error_level);
     summary_put_number(d, "generation_timeout", g->generation_timeout);
+    summary_put_number(d, "ticket_rotation", g->ticket_rotation);
     summary_put_number(d, "watch", g->watch);
     summary_put_number(d, "manners", g->manners);
     summary_put_number(d, "daemon", g->daemon);
@@ -231,7 +232,8 @@ int summary_read(const bundle *b, summary *out)
                    {"watchdog", &out->watchdog_ms},    {"probation", &out->probation_ms},
                    {"error_level", &out->error_level}, {"watch", &watch},
                    {"manners", &manners},              {"daemon", &background},
-                   {"generation_timeout", &out->generation_ms}};
+                   {"generation_timeout", &out->generation_ms},
+                   {"ticket_rotation", &out->ticket_ms}};
     const struct {
         const char *key;
         str *to;

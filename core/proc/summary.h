@@ -44,6 +44,7 @@ typedef struct summary_errlog {
 typedef struct summary {
     int64_t workers; /* resolved: at least 1 */
     int64_t shutdown_ms, watchdog_ms, probation_ms;
+    int64_t ticket_ms;
     int64_t generation_ms; /* 0: what began under an older configuration may go on */
     int64_t error_level;   /* where no error log is named */
     bool watch, nginx, daemon;

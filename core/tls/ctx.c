@@ -251,9 +251,8 @@ static int set_server(tls_server *t, const struct tls_server_args *a, char *err,
     /* Resumption is by ticket only: what workers would share of a cache, tickets carry. */
     SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(t->ssl, a->tickets ? 1 : 0);
-    if (a->tickets) {
-        tls_tickets_use(t->ssl);
-    } else {
+    tls_tickets_use(t->ssl); /* without: a command of the policy may still want them */
+    if (!a->tickets) {
         SSL_CTX_set_options(t->ssl, SSL_OP_NO_TICKET);
     }
     tls_sni_use(t->ssl, t);
@@ -304,6 +303,7 @@ void tls_server_unref(tls_server *t)
         free(t->certs[i]);
     }
     free(t->certs);
+    tls_tickets_drop(t);
     free(t->id_context);
     free(t);
 }

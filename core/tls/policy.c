@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "tls/cert.h"
 #include "tls/ctx_impl.h"
+#include "tls/tickets.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -75,7 +76,7 @@ static int use_dhparam(SSL_CTX *ssl, str pem, char *err, size_t errcap)
     return 0;
 }
 
-static int use_commands(SSL_CTX *ssl, const struct tls_policy *p, char *err, size_t errcap)
+static int run_commands(SSL_CTX *ssl, const struct tls_policy *p, char *err, size_t errcap)
 {
     SSL_CONF_CTX *c = SSL_CONF_CTX_new();
     REQUIRE(c);
@@ -113,9 +114,18 @@ int tls_policy_use(tls_server *t, const struct tls_policy *p, char *err, size_t 
         SSL_CTX_set_options(t->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
     }
     use_sessions(t->ssl, p);
+    if (p->nticket_keys && tls_tickets_give(t, p->ticket_keys, p->nticket_keys) < 0) {
+        snprintf(err, errcap, "a session ticket key must have 48 or 80 bytes");
+        return ERR_CONF;
+    }
     int rc = use_verify(t->ssl, p, err, errcap);
     if (rc == 0 && p->dhparam_pem.n) {
         rc = use_dhparam(t->ssl, p->dhparam_pem, err, errcap);
     }
-    return rc == 0 && p->ncommands ? use_commands(t->ssl, p, err, errcap) : rc;
+    return rc;
+}
+
+int tls_policy_commands(tls_server *t, const struct tls_policy *p, char *err, size_t errcap)
+{
+    return p->ncommands ? run_commands(t->ssl, p, err, errcap) : 0;
 }

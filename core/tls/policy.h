@@ -16,9 +16,13 @@ struct tls_policy {
     int64_t session_s;
     const str *commands; /* name, value, name, value... */
     int ncommands;
+    const str *ticket_keys; /* tls_tickets_give */
+    int nticket_keys;
 };
 
 /* 0, or ERR_CONF with a text in err. */
 MUST_USE int tls_policy_use(tls_server *t, const struct tls_policy *p, char *err, size_t errcap);
+/* Its commands, which may change everything else, certificates too: last. */
+MUST_USE int tls_policy_commands(tls_server *t, const struct tls_policy *p, char *err, size_t errcap);
 
 #endif

@@ -20,6 +20,7 @@
 ---@field hook_memory? integer memory of a worker's Lua state (bytes)
 ---@field watchdog? integer a worker stuck in a hook this long is replaced and the policy quarantined (ms)
 ---@field probation? integer how long the previous generation stays warm after a reload (ms)
+---@field ticket_rotation? integer keys of session tickets: a new one after this time, the two before are still known (ms)
 ---@field server_header? boolean send a Server field
 ---@field watch? boolean reload when a file of the configuration changes
 ---@field listens? conf.model.listen[]
@@ -67,6 +68,10 @@
 ---@field when? string lines are written unless this is empty or 0 ($variables)
 ---@field name? string file name with variables, instead of path ($variables)
 ---@field root? string folder in front of name
+---@field kept? integer files of name that are kept open
+---@field kept_uses? integer when they were used so often
+---@field kept_unused? integer until nobody wrote to them for so long (ms)
+---@field kept_unseen? integer is the name still this file's? asked after this (ms)
 ---@field buffer? integer written when so much is there; 0: at once (bytes)
 ---@field flush? integer and after this time; 0: only then (ms)
 ---@field gzip? integer level of compression; 0: none
@@ -118,7 +123,7 @@
 ---@field key_pem? string PEM bytes
 ---@field cert_file? string for messages and status
 ---@field key_file? string for messages and status
----@field cert_name? string instead of bytes: the file, or data:PEM, that a handshake asks for; empty: none. All certificates of a site, or none ($variables)
+---@field cert_name? string the file, or data:PEM, that a handshake asks for instead; empty: none ($variables)
 ---@field key_name? string likewise ($variables)
 
 ---@class conf.model.tlspolicy
@@ -136,6 +141,7 @@
 ---@field cache_name? string sites that name the same one resume each other's sessions
 ---@field session_timeout? integer  (ms)
 ---@field tickets? boolean sessions kept by the client
+---@field ticket_keys? string[] 48 or 80 bytes each, the first to write with; none: the gateway's own, which rotate
 ---@field reject? boolean no handshake with the site's names
 ---@field commands? string[] names and values for SSL_CONF_cmd, in turns
 ---@field passwords? string[] of encrypted keys

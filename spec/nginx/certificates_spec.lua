@@ -120,3 +120,55 @@ describe("the client certificate that a request chooses", function()
     assert.equal(500, client.get(gw.port, "/?c=none").status)
   end))
 end)
+
+describe("commands of a server's TLS", function()
+  it("count after the directives, certificates too", run(function()
+    local gw = start(([[
+      server { listen 127.0.0.1:0 ssl; ssl_certificate %s; ssl_certificate_key store:file:%s;
+        ssl_conf_command Certificate %s; ssl_conf_command PrivateKey %s;
+        ssl_conf_command Options -SessionTicket; ssl_conf_command Protocol -TLSv1.3;
+        location / { return 200 $ssl_protocol; } }
+    ]]):format(made[1].cert, made[1].key, made[2].cert, made[2].key))
+    assert.equal("two.example", subject(gw.port, "a.example"))
+    assert.equal("TLSv1.2", client.connect(gw.port, { tls = true }):get("/").body)
+  end))
+end)
+
+describe("keys of session tickets", function()
+  local function resumed(from, to)
+    local cert = made[1]
+    local out = assert(io.popen(("openssl s_client -connect 127.0.0.1:%d -tls1_2 -sess_out %s/session </dev/null 2>/dev/null; "
+      .. "openssl s_client -connect 127.0.0.1:%d -tls1_2 -sess_in %s/session </dev/null 2>/dev/null"):format(from, cert.dir, to, cert.dir)))
+    local text = out:read("*a")
+    out:close()
+    return text:find("Reused, TLSv1.2", 1, true) ~= nil
+  end
+
+  it("that are files are the same for all who have them", run(function()
+    local dir = tmp.dir()
+    local long, short = tmp.write(dir, "long", ("k"):rep(80)), tmp.write(dir, "short", ("s"):rep(48))
+    local function server(keys)
+      return start(("server { listen 127.0.0.1:0 ssl; ssl_certificate %s; ssl_certificate_key %s; ssl_session_cache shared:a:1m; %s }")
+        :format(made[1].cert, made[1].key, keys))
+    end
+    local function key(path)
+      return ("ssl_session_ticket_key %s; "):format(path)
+    end
+    local a, b, c, d = server(key(long)), server(key(short)), server(key(short) .. key(long)), server("")
+    assert.is_true(resumed(a.port, a.port))
+    assert.is_true(resumed(a.port, c.port))
+    assert.is_true(resumed(b.port, c.port))
+    assert.is_true(resumed(c.port, b.port))
+    assert.is_false(resumed(a.port, b.port))
+    assert.is_true(resumed(d.port, d.port))
+    assert.is_false(resumed(d.port, a.port))
+  end))
+
+  it("have 48 or 80 bytes", run(function()
+    local path = tmp.write(tmp.dir(), "key", "short")
+    local done = gateway.exec("events {}\nhttp { server { listen 127.0.0.1:0 ssl; ssl_session_ticket_key " .. path .. "; } }\n",
+      { name = "nginx.conf", args = { "-t", "-c", "{conf}", "-e", "stderr" } })
+    assert.equal(1, done.status)
+    assert.matches("must be 48 or 80 bytes", done:stderr(), 1, true)
+  end))
+end)

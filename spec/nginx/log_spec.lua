@@ -43,6 +43,29 @@ describe("access_log", function()
     assert.equal("/one\n", io.popen("gzip -dc " .. gw.dir .. "/z.log"):read("*a"))
   end))
 
+  it("keeps files that requests name open when it is told to", run(function()
+    local gw = start([[
+      log_format l $uri;
+      server { listen 127.0.0.1:0; access_log d/$arg_n l; open_log_file_cache max=2 min_uses=2 valid=1h inactive=1h;
+        location / { stub_status; } location /off { stub_status; open_log_file_cache off; } }
+    ]], { args = { "-p", "{dir}/", "-c", "nginx.conf" } })
+    os.execute("mkdir -m 777 " .. gw.dir .. "/d")
+    for _, name in ipairs { "old", "old", "once", "one", "one", "two", "two" } do
+      client.get(gw.port, "/a?n=" .. name)
+    end
+    assert.is_truthy(os.rename(gw.dir .. "/d", gw.dir .. "/e"))
+    for _, name in ipairs { "old", "once", "one", "two" } do
+      client.get(gw.port, "/b?n=" .. name)
+    end
+    client.get(gw.port, "/off?n=one")
+    assert.equal(0, gw:stop())
+    local sizes = {}
+    for i, name in ipairs { "old", "once", "one", "two" } do
+      sizes[i] = #tmp.read(gw.dir .. "/e/" .. name)
+    end
+    assert.same({ 6, 3, 9, 9 }, sizes)
+  end))
+
   it("goes on in a new file after USR1", run(function()
     local gw = start("log_format l $uri; server { listen 127.0.0.1:0; access_log a.log l; location / { stub_status; } }",
       { args = { "-p", "{dir}/", "-c", "nginx.conf" } })

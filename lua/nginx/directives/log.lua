@@ -126,14 +126,18 @@ local function format_of(log, formats, c)
 end
 
 --- Index in gateway.logs.
-local function intern(log, formats, c)
+local function intern(log, formats, kept, c)
   local format = format_of(log, formats, c)
   local one = {
     format = "template", template = format.template, escape = format.escape, buffer = log.buffer or 0, flush = log.flush or 0,
     gzip = log.gzip, when = log.when, optional = log.optional,
   }
   one[log.named and "name" or "path"] = log.path
-  return (c:intern("logs", table.concat({ log.path, log.format, one.buffer, one.flush, log.gzip or 0, log.when or "" }, "\0"), one))
+  if log.named and kept then
+    one.kept, one.kept_uses, one.kept_unused, one.kept_unseen = kept.max, kept.min_uses, kept.inactive, kept.valid
+  end
+  local key = { log.path, log.format, one.buffer, one.flush, log.gzip or 0, log.when or "", tostring(kept) }
+  return (c:intern("logs", table.concat(key, "\0"), one))
 end
 
 local function http_of(scope)
@@ -152,7 +156,7 @@ local function access_logs(scope, c)
     if not log then
       return {} -- off
     end
-    refs[#refs + 1] = intern(log, formats, c)
+    refs[#refs + 1] = intern(log, formats, scope:get("open_log_file_cache"), c)
   end
   return refs
 end
@@ -175,6 +179,7 @@ end
 return {
   directives = {
     access_log = { where = "http server location if limit_except", args = "1+", many = true, parse = access_log },
+    open_log_file_cache = { where = "http server location", args = { 1, 4 }, parse = units.file_cache { min_uses = units.integer } },
     log_format = { where = "http", args = "2+", many = true, parse = log_format },
     log_not_found = { where = "http server location", args = 1, parse = units.onoff, default = true },
     log_subrequest = { where = "http server location", args = 1, parse = units.onoff, default = false },

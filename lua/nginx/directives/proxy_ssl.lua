@@ -1,6 +1,7 @@
 --- proxy_ssl_*: TLS towards upstreams. Settings are interned by content, so that locations that say the same share sessions and
 --- pooled connections.
 local exchange = require "nginx.exchange"
+local ssl_command = require "nginx.ssl_command"
 local units = require "nginx.units"
 
 local everywhere = "http server location"
@@ -110,14 +111,15 @@ local function route(scope, r, c)
   local t = {
     name = scope:get("proxy_ssl_name") or "$proxy_host", sni = scope:get("proxy_ssl_server_name"),
     protocols = scope:get("proxy_ssl_protocols"),
-    ciphers = scope:get("proxy_ssl_ciphers"), session_reuse = scope:get("proxy_ssl_session_reuse"), commands = {},
+    ciphers = scope:get("proxy_ssl_ciphers"), session_reuse = scope:get("proxy_ssl_session_reuse"),
+    commands = ssl_command.list(scope:get("proxy_ssl_conf_command")),
   }
-  for _, args in ipairs(scope:get("proxy_ssl_conf_command") or {}) do
-    table.insert(t.commands, args[1])
-    table.insert(t.commands, args[2])
-  end
   trust(scope, t, c)
   identity(scope, t, c)
+  local pair = ssl_command.pair(scope:get("proxy_ssl_conf_command"))
+  if pair then
+    t.cert_pem, t.key_pem, t.cert_file, t.key_file = pair.cert.bytes, pair.key.bytes, nil, nil
+  end
   x.tls = c:intern("tlsclients", key_of(t), t)
 end
 
@@ -135,7 +137,7 @@ return {
     proxy_ssl_certificate = opt(pem),
     proxy_ssl_certificate_key = opt(pem),
     proxy_ssl_password_file = opt(passwords),
-    proxy_ssl_conf_command = { where = everywhere, args = 2, many = true },
+    proxy_ssl_conf_command = { where = everywhere, args = 2, parse = ssl_command.parse, many = true },
     proxy_ssl_certificate_cache = opt(units.file_cache(), false, { 1, 3 }),
     proxy_ssl_key_log = { where = everywhere, args = 1, noop = true },
   },

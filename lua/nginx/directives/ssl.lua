@@ -1,11 +1,8 @@
 --- TLS of servers: certificates, protocols, sessions, client certificates. A server with a socket that speaks TLS gets a policy of its own.
+local ssl_command = require "nginx.ssl_command"
 local units = require "nginx.units"
 
 local PASSWORDS_MAX = 100
-
-local function args_of(d)
-  return d.args
-end
 
 --- A file beside the configuration; its bytes become part of it.
 local function pem(d, _, c)
@@ -17,9 +14,9 @@ local function pem(d, _, c)
   return bytes and { path = path, bytes = bytes } or nil
 end
 
---- ssl_certificate and its key: a file, or "data:PEM".
+--- ssl_certificate and its key: a file, also as "store:file:NAME", or "data:PEM".
 local function certificate(d, _, c)
-  local name = d.args[1]
+  local name = d.args[1]:gsub("^store:file:", "", 1)
   local data = name:match("^data:(.*)$")
   if name:find("$", 1, true) then
     return { path = name, template = name, at = d }
@@ -88,6 +85,15 @@ local function passwords(d, _, c)
   return list
 end
 
+local function ticket_key(d, _, c)
+  local path = c:conf_path(d.args[1])
+  local bytes = c:need_file(path, d)
+  if bytes and #bytes ~= 48 and #bytes ~= 80 then
+    return nil, ('"%s" must be 48 or 80 bytes'):format(path)
+  end
+  return bytes
+end
+
 local function session_timeout(d)
   local ms = units.ms(d.args[1])
   if not ms then
@@ -137,11 +143,20 @@ local function client_certificates(server, p, c)
   end
 end
 
-local function sessions(server, p)
+--- Keys of tickets are made anew when the sessions they carry end: the longest of the servers' that share sessions.
+local function rotation(p, c)
+  if p.tickets and not p.ticket_keys and p.cache == "shared" then
+    c.gateway.ticket_rotation = math.max(c.gateway.ticket_rotation or 1000, p.session_timeout)
+  end
+end
+
+local function sessions(server, p, c)
   local cache = server:get("ssl_session_cache")
   p.cache, p.cache_name = cache.kind, cache.name
   p.session_timeout = server:get("ssl_session_timeout")
   p.tickets = server:get("ssl_session_tickets")
+  p.ticket_keys = server:get("ssl_session_ticket_key")
+  rotation(p, c)
 end
 
 --- What a handshake asks for: with one name that has variables, the names of all.
@@ -166,8 +181,20 @@ local function kept(server, p, c)
   end
 end
 
-local function certs(server, s, p, c)
+--- The certificates, the one that commands name after the others: so it counts.
+local function pairs_of(server)
   local crts, keys = server:get("ssl_certificate") or {}, server:get("ssl_certificate_key") or {}
+  local pair = ssl_command.pair(server:get("ssl_conf_command"))
+  if not pair then
+    return crts, keys
+  end
+  crts, keys = { unpack(crts) }, { unpack(keys, 1, #crts) }
+  crts[#crts + 1], keys[#keys + 1] = pair.cert, pair.key
+  return crts, keys
+end
+
+local function certs(server, s, p, c)
+  local crts, keys = pairs_of(server)
   if #crts > #keys then
     return c:error(server:at("ssl_certificate"), 'no "ssl_certificate_key" is defined for certificate "%s"', crts[#crts].path)
   end
@@ -177,7 +204,8 @@ local function certs(server, s, p, c)
   end
   for i, crt in ipairs(crts) do
     s.certs = s.certs or {}
-    s.certs[i] = later and { cert_name = name_of(crt), key_name = name_of(keys[i]) } or { cert_pem = crt.bytes, key_pem = keys[i].bytes, cert_file = crt.path, key_file = keys[i].path }
+    s.certs[i] = later and { cert_name = name_of(crt), key_name = name_of(keys[i]) }
+      or { cert_pem = crt.bytes, key_pem = keys[i].bytes, cert_file = crt.path, key_file = keys[i].path }
   end
 end
 
@@ -192,13 +220,9 @@ local function site(server, s, c)
   }
   local curve = server:get("ssl_ecdh_curve")
   p.groups = curve ~= "auto" and curve or nil
-  for _, pair in ipairs(server:get("ssl_conf_command") or {}) do
-    p.commands = p.commands or {}
-    table.insert(p.commands, pair[1])
-    table.insert(p.commands, pair[2])
-  end
+  p.commands = ssl_command.list(server:get("ssl_conf_command"))
   client_certificates(server, p, c)
-  sessions(server, p)
+  sessions(server, p, c)
   certs(server, s, p, c)
   s.tls_policy = { p }
 end
@@ -226,7 +250,7 @@ return {
     ssl_session_cache = entry({ 1, 2 }, session_cache, { kind = "none" }),
     ssl_session_timeout = entry(1, session_timeout, 300000),
     ssl_session_tickets = entry(1, units.onoff, true),
-    ssl_session_ticket_key = noop(1),
+    ssl_session_ticket_key = entry(1, ticket_key, nil, true),
     ssl_verify_client = entry(1, verify, "off"),
     ssl_verify_depth = entry(1, units.number, 1),
     ssl_client_certificate = entry(1, pem),
@@ -234,7 +258,7 @@ return {
     ssl_crl = entry(1, pem),
     ssl_reject_handshake = entry(1, units.onoff, false),
     ssl_certificate_cache = entry({ 1, 3 }, units.file_cache()),
-    ssl_conf_command = entry(2, args_of, nil, true),
+    ssl_conf_command = entry(2, ssl_command.parse, nil, true),
     ssl_buffer_size = noop(1), ssl_early_data = noop(1), ssl_stapling = noop(1), ssl_stapling_file = noop(1),
     ssl_stapling_responder = noop(1), ssl_stapling_verify = noop(1), ssl_ocsp = noop(1), ssl_ocsp_responder = noop(1),
     ssl_ocsp_cache = noop(1), ssl_certificate_compression = noop(1),
