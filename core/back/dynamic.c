@@ -114,6 +114,18 @@ static group *make(group_set *s, const struct dynamic_args *a, group *twin, str 
     return g;
 }
 
+/* A configured group that goes by the address, or by the address with the port that it does not say. */
+static group *configured_twin(group_set *s, const struct dynamic_args *a, bool has_port)
+{
+    group *g = group_find(s, a->address);
+    char text[ADDRESS_MAX + 8];
+    if (g || has_port || !a->port) {
+        return g;
+    }
+    int n = snprintf(text, sizeof text, "%.*s:%u", STR_ARG(a->address), a->port);
+    return group_find(s, str_of(text, (size_t)n));
+}
+
 int group_set_dynamic(group_set *s, const struct dynamic_args *a, group **out)
 {
     char key[ADDRESS_MAX + 64];
@@ -122,7 +134,7 @@ int group_set_dynamic(group_set *s, const struct dynamic_args *a, group **out)
     if (rc < 0) {
         return rc;
     }
-    group *twin = a->configured && is_name && !has_port ? group_find(s, a->address) : NULL;
+    group *twin = a->configured && is_name ? configured_twin(s, a, has_port) : NULL;
     if (twin && !twin->tls == !a->like->tls && twin->tls_hash == a->like->tls_hash) {
         *out = group_ref(twin);
         return 0;

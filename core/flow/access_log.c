@@ -238,6 +238,13 @@ void access_log_write(access_log *a, req *r)
     }
 }
 
+void access_log_settle(access_log *a)
+{
+    if (a->file) {
+        log_file_settle(a->file);
+    }
+}
+
 /* ---- life */
 
 static int compile_one(str text, const struct conf_log *c, pool *p, tmpl **out, char *err, size_t errcap)

@@ -21,5 +21,7 @@ void access_log_close(access_log *a);
 /* Does a line need what the connection knows (tmpl_uses_connection)? */
 bool access_log_uses_connection(const access_log *a);
 void access_log_write(access_log *a, struct req *r);
+/* What is written by the end of the turn is written now. */
+void access_log_settle(access_log *a);
 
 #endif

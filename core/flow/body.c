@@ -123,6 +123,25 @@ int body_hold(req *r)
             return rc;
         }
     }
+    bool wants_file = r->route->c->body_in_file && !b->name.p && !b->replaced; /* of an empty body too */
+    return wants_file ? open_named(r) : 0;
+}
+
+int body_hold_if_here(req *r)
+{
+    body *b = r->body;
+    while (!b->complete && !b->holding) {
+        size_t room = (size_t)(r->route->c->buffer_request_memory - b->in_memory);
+        ssize_t n = room ? pull(r, &b->held, room) : ERR_AGAIN;
+        if (n == ERR_AGAIN) {
+            return 0;
+        }
+        if (n < 0 && n != ERR_EOF) {
+            return (int)n;
+        }
+        b->in_memory += n > 0 ? n : 0;
+    }
+    b->holding = true;
     return 0;
 }
 
@@ -159,7 +178,7 @@ static ssize_t read_held(body *b, bufq *q, size_t max)
 ssize_t body_read(req *r, bufq *q, size_t max)
 {
     body *b = r->body;
-    if (b->holding && b->next < b->held.n) {
+    if (b->next < b->held.n) {
         return read_held(b, q, max);
     }
     if (b->replaced) {
@@ -236,8 +255,17 @@ bool body_is_held(const body *b)
     return b->holding;
 }
 
-str body_file(const body *b)
+bool body_is_in_file(const body *b)
 {
+    return b->file.file != NULL;
+}
+
+str body_file(req *r)
+{
+    body *b = r->body;
+    if (!b->name.p && b->file.file && tempfile_name(&b->file, dir_of(r), &r->pool, &b->name) == 0) {
+        pool_on_fini(&r->pool, on_remove, b);
+    }
     return b->name;
 }
 

@@ -12,6 +12,8 @@ body *body_new(req *r);
 MUST_USE ssize_t body_read(req *r, bufq *q, size_t max);
 /* Takes in everything (memory, then file) before anything is read: 0 complete, ERR_AGAIN, < 0. Legal at any time before body_read gave bytes. */
 MUST_USE int body_hold(req *r);
+/* As body_hold, but without waiting and within what may be kept in memory: when the body is here as a whole it is held, else it is streamed as before. */
+MUST_USE int body_hold_if_here(req *r);
 /* After body_hold: total bytes. */
 int64_t body_size(const body *b);
 /* After body_hold, all in memory (copied to the pool when in several pieces); ERR_LIMIT when larger than max (or in a file and larger). */
@@ -24,8 +26,10 @@ void body_share(const req *r, req *to);
 bool body_is_replayable(const body *b);
 /* Is it taken in as a whole before it is given away? */
 bool body_is_held(const body *b);
-/* The file it was taken into; empty: none with a name. */
-str body_file(const body *b);
+/* Was it too large for memory? */
+bool body_is_in_file(const body *b);
+/* The file it was taken into, which gets a name when it had none; empty: there is no file, or it can have no name. */
+str body_file(req *r);
 /* Starts over from the first byte; only when replayable. */
 void body_rewind(body *b);
 /* Has the whole body left the client's connection (so that it may carry another request)? */

@@ -2,6 +2,7 @@
 #include "flow/elsewhere.h"
 
 #include "base/err.h"
+#include "flow/errand.h"
 #include "flow/error.h"
 #include "flow/exchange_impl.h"
 #include "flow/reroute.h"
@@ -45,6 +46,7 @@ static int follow(req *r, str to)
             return rc;
         }
     }
+    errand_take_rate(r);
     to = pool_dup(&r->pool, to);
     if (to.p[0] == '@') {
         return reroute_named(r, to);

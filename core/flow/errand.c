@@ -70,6 +70,14 @@ bool errand_passes_interim(req *r)
     return false;
 }
 
+void errand_take_rate(req *r)
+{
+    const field *limit = headers_find(&r->fetch.res.h, TOKEN_X_ACCEL_LIMIT_RATE);
+    if (limit && exchange_heeds(r, TOKEN_X_ACCEL_LIMIT_RATE) && rate_parse(limit->value) >= 0) {
+        rate_say(r, rate_parse(limit->value));
+    }
+}
+
 void errand_change_head(req *r)
 {
     const struct exchange *x = r->route->exchange;
@@ -77,10 +85,7 @@ void errand_change_head(req *r)
         retouch_apply(x->retouch, r);
     }
     r->fetch.drop_trailers = !x->c->trailers;
-    const field *limit = headers_find(&r->fetch.res.h, TOKEN_X_ACCEL_LIMIT_RATE);
-    if (limit && exchange_heeds(r, TOKEN_X_ACCEL_LIMIT_RATE) && rate_parse(limit->value) >= 0) {
-        rate_say(r, rate_parse(limit->value));
-    }
+    errand_take_rate(r);
     if (x->c->force_ranges) {
         r->allows |= REQ_ALLOWS_RANGES | REQ_ALLOWS_ONE_RANGE;
     }

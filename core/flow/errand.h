@@ -13,6 +13,8 @@ struct req;
 MUST_USE int errand_prepare(struct req *r);
 /* After r->res was made of the upstream's head: what the route changes in it. */
 void errand_change_head(struct req *r);
+/* X-Accel-Limit-Rate of the upstream's answer. */
+void errand_take_rate(struct req *r);
 /* Index of the first attempt that this route made; those before it were made before a redirect. For any route. */
 int errand_first(const struct req *r);
 /* May this interim response be passed? */

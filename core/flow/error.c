@@ -21,6 +21,12 @@ static bool is_nginx(const req *r)
     return r->route && r->route->c->signature != CONF_SIGNATURE_MOONGATE;
 }
 
+static bool repeats_expect(const headers *h)
+{
+    const field *f = headers_find(h, TOKEN_EXPECT);
+    return f && headers_next(h, f);
+}
+
 /* Codes that nginx's dialect answers in its own way; 494 and 497 are told apart by error pages and sent as 400. */
 static int nginx_status(const req *r, int err)
 {
@@ -29,6 +35,8 @@ static int nginx_status(const req *r, int err)
         return r->in.method == METHOD_CONNECT || r->in.method == METHOD_TRACE ? 405 : 0;
     case ERR_HEAD_TOO_LARGE:
         return 494;
+    case ERR_EXPECT:
+        return repeats_expect(&r->in.h) ? 400 : 0;
     case ERR_PLAIN_ON_TLS:
         return 497;
     case ERR_LIMIT:

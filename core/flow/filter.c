@@ -5,6 +5,7 @@
 #include "flow/filter_range.h"
 #include "flow/filter_rate.h"
 #include "flow/filter_ssi.h"
+#include "flow/filter_trailers.h"
 #include "flow/plan.h"
 
 static const struct filter *const table[FILTER_COUNT] = {
@@ -13,6 +14,7 @@ static const struct filter *const table[FILTER_COUNT] = {
     [FILTER_COMPRESS] = &filter_compress,
     [FILTER_RANGE] = &filter_range,
     [FILTER_RATE] = &filter_rate,
+    [FILTER_TRAILERS] = &filter_trailers,
 };
 
 uint32_t filter_mask(const route *rt)

@@ -289,6 +289,13 @@ void log_file_take(log_file *f, size_t n)
     }
 }
 
+void log_file_settle(log_file *f)
+{
+    if (!f->flush_at && f->n) {
+        flush(f);
+    }
+}
+
 int log_file_once_open(const char *path)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);

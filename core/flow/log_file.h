@@ -27,6 +27,8 @@ void log_file_close(log_file *f);
  * its line end included; 0: none. */
 char *log_file_room(log_file *f);
 void log_file_take(log_file *f, size_t n);
+/* Lines that are not kept back for a buffer to fill go out now. */
+void log_file_settle(log_file *f);
 /* One line to a path that is opened for it. 0 or ERR_*; errno is kept. */
 MUST_USE int log_file_once(const char *path, str line);
 /* Its halves: a descriptor, or ERR_*. */

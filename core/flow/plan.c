@@ -144,6 +144,7 @@ static int compile_route(struct making *m, route *rt)
     rc = rc ? rc : compile_ops(m, &c->request_headers, label, &rt->request_ops, &rt->nrequest_ops);
     rc = rc ? rc
             : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
+    rc = rc ? rc : compile_ops(m, &c->response_trailers, label, &rt->trailer_ops, &rt->ntrailer_ops);
     m->rt = NULL;
     const struct settings_args s = {m->p, m->err, m->cap};
     return rc ? rc : settings_compile(&s, rt);

@@ -38,10 +38,10 @@ struct route {
     struct expires *expires; /* NULL: none */
     struct compress_rules *compress; /* NULL: nothing is compressed, unpacked, or lies there compressed */
     tmpl *host, *reply_body, *reply_location, *tls_name, *hash_key;
-    headerop *request_ops, *response_ops;
+    headerop *request_ops, *response_ops, *trailer_ops;
     struct exchange *exchange; /* what is unusual about its exchanges; NULL: nothing */
     uint64_t hide[2];        /* mask of tokens: upstream fields that are not passed */
-    int nrequest_ops, nresponse_ops;
+    int nrequest_ops, nresponse_ops, ntrailer_ops;
     struct access_log **logs; /* nlogs */
     int nlogs;
     const struct log_set *errors;  /* where lines about its requests go; NULL: the process' own */

@@ -139,6 +139,7 @@ struct req {
     struct chain *chain; /* the response's sinks */
     uint16_t filters;    /* masks of FILTER_*: asked for beside the route's, forbidden, taking part (filter.h) */
     uint16_t filters_off, filters_on;
+    headers *trailers_out; /* of filter_trailers.c; NULL: those of the upstream */
     uint8_t allows;      /* REQ_ALLOWS_* */
     struct transcode *packs, *unpacks; /* of filter_compress.c */
     struct tunnel *tunnel;
@@ -158,7 +159,7 @@ struct req {
     bool fetch_tunnel;   /* the answer is a 101 */
     bool relay_waits;    /* bytes sit in the pipe and the client's patience runs */
     bool relay_tired;    /* it ran out: copy from here on */
-    bool log_hook_done;
+    bool log_hook_done, logged; /* logged: its lines are written already */
     /* -- run */
     uint8_t step;        /* enum req_step */
     uint8_t wait;        /* enum req_wait */
@@ -196,6 +197,8 @@ req *req_new(loop *l, plan *p, const plan_listen *listen, const struct proto_ops
 void req_start(req *r);
 /* The same for a request that could not be parsed: it is answered with `err` and logged. */
 void req_start_error(req *r, int err);
+/* Before its connection is closed: in nginx's manners whoever saw the end of the connection finds the request in the log. */
+void req_log_early(req *r);
 /* After the log step only. */
 void req_free(req *r);
 /* Marks runnable. */
@@ -221,6 +224,8 @@ void req_trim(void);
 bool req_has_spare(void);
 /* Puts a request on a route, or on the one that takes its method there. */
 void req_take_route(req *r, const route *rt);
+/* What goes behind the body of the answer (filter_trailers.c); NULL: nothing. */
+const headers *req_trailers(const req *r);
 /* The bytes of the body of an answer made here. */
 static inline int64_t req_reply_length(const req *r)
 {

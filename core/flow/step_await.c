@@ -33,6 +33,22 @@ static int pass_interim(req *r)
     return r->proto->send_info(r, m);
 }
 
+/* A switch of protocols that may not be: an error; to a client that did not ask for one nginx passes its head. Nothing follows it, whatever the upstream
+ * sends, and both connections end, so that neither side can take what comes for more than it is. */
+static COLD int refuse_switch(req *r)
+{
+    fetch *f = &r->fetch;
+    const struct conf_exchanges *x = &r->route->c->exchange;
+    if (!x->n || !x->v[0].own_connection || !r->proto || !r->proto->hijack || r->in.version != HTTP_1_1) {
+        return attempt_failed(r, ERR_UPSTREAM_PROTOCOL);
+    }
+    f->tunnel = false;
+    f->res.body = MSG_BODY_NONE;
+    f->body_done = f->upload_done = f->want_close = true;
+    r->close = true;
+    return STEP_NEXT;
+}
+
 static int accept_head(req *r)
 {
     fetch *f = &r->fetch;
@@ -43,7 +59,7 @@ static int accept_head(req *r)
     a->head_bytes = f->bytes_in > behind ? (uint32_t)(f->bytes_in - behind) : 0;
     stats_duration(STAT_HIST_UPSTREAM_TIME, a->head_us - a->start_us);
     if (f->tunnel && !forward_may_tunnel(r)) {
-        return attempt_failed(r, ERR_UPSTREAM_PROTOCOL);
+        return refuse_switch(r);
     }
     if (attempt_status_fails(r, f->res.status)) {
         return STEP_JUMP | STEP_PICK;

@@ -41,12 +41,32 @@ static bool is_logged(const req *r)
     return r->route && (!r->sub || r->route->c->log_subrequest);
 }
 
+static void write_logs(req *r)
+{
+    for (int i = 0; i < r->route->nlogs; i++) {
+        access_log_write(r->route->logs[i], r);
+    }
+    r->logged = true;
+}
+
+void req_log_early(req *r)
+{
+    bool hooked = r->route && r->route->hooks & (1u << PHASE_LOG);
+    if (r->logged || hooked || !is_logged(r) || r->plan->conf->g.manners != CONF_MANNERS_NGINX) {
+        return;
+    }
+    write_logs(r);
+    for (int i = 0; i < r->route->nlogs; i++) {
+        access_log_settle(r->route->logs[i]);
+    }
+}
+
 int step_log(req *r)
 {
     if (!is_logged(r)) {
         return STEP_DETACHED;
     }
-    if (r->route && (r->route->hooks & (1u << PHASE_LOG)) && flow_hooks && !r->log_hook_done) {
+    if ((r->route->hooks & (1u << PHASE_LOG)) && flow_hooks && !r->log_hook_done) {
         int rc = flow_hooks->run(r, PHASE_LOG);
         if (rc == ERR_AGAIN) {
             r->wait = REQ_WAIT_SCRIPT;
@@ -54,8 +74,8 @@ int step_log(req *r)
         }
         r->log_hook_done = true;
     }
-    for (int i = 0; r->route && i < r->route->nlogs; i++) {
-        access_log_write(r->route->logs[i], r);
+    if (LIKELY(!r->logged)) {
+        write_logs(r);
     }
     stats_add(STAT_BYTES_IN, r->received);
     stats_add(STAT_BYTES_OUT, r->sent_head + r->sent_body);

@@ -108,7 +108,7 @@ static COLD int nobody_left(req *r)
 
 int step_pick(req *r)
 {
-    int rc = must_hold_body(r) ? hold_body(r) : 0;
+    int rc = must_hold_body(r) ? hold_body(r) : UNLIKELY(r->route->c->hold_ready) && r->body ? body_hold_if_here(r) : 0;
     if (rc != 0) {
         return rc;
     }

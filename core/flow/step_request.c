@@ -58,7 +58,8 @@ int step_admit(req *r)
     stats_add(STAT_REQUESTS_ACTIVE, 1);
     int rc = r->err_at_start;
     if (LIKELY(rc == 0)) {
-        rc = r->in.method == METHOD_CONNECT ? ERR_BAD_METHOD : split_target(r);
+        rc = split_target(r);
+        rc = rc == 0 && UNLIKELY(r->in.method == METHOD_CONNECT) ? ERR_BAD_METHOD : rc;
     }
     if (UNLIKELY(rc < 0)) {
         choose_face(r);

@@ -14,6 +14,42 @@
 #include "flow/steps.h"
 #include "flow/uservar.h"
 
+/* nginx takes a request with two of these for a mistake, though some of them are lists (RFC 9110 §13.1). */
+static const enum token once[] = {TOKEN_IF_MODIFIED_SINCE, TOKEN_IF_UNMODIFIED_SINCE, TOKEN_IF_MATCH, TOKEN_IF_NONE_MATCH,
+                                  TOKEN_IF_RANGE, TOKEN_CONTENT_RANGE, TOKEN_AUTHORIZATION};
+
+static COLD bool repeats(const headers *h)
+{
+    for (size_t i = 0; i < ARRAY_LEN(once); i++) {
+        const field *f = headers_find(h, once[i]);
+        if (f && headers_next(h, f)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline bool has_any_of_once(const headers *h)
+{
+    uint64_t mask[2] = {0, 0}; /* folded by the compiler */
+    for (size_t i = 0; i < ARRAY_LEN(once); i++) {
+        mask[once[i] >> 6] |= 1ull << (once[i] & 63);
+    }
+    return (h->seen[0] & mask[0]) | (h->seen[1] & mask[1]);
+}
+
+/* What nginx refuses before anything is done with a request. */
+static inline int judge_head(req *r)
+{
+    bool traces = r->in.method == METHOD_TRACE; /* nothing of a request is echoed */
+    if (LIKELY(!traces && !(has_any_of_once(&r->in.h) && repeats(&r->in.h)))) {
+        return 0;
+    }
+    r->route = r->site->fallback;
+    r->close = true;
+    return traces ? ERR_BAD_METHOD : ERR_BAD_FIELD_VALUE;
+}
+
 static int find_site(req *r)
 {
     r->site = plan_site(r->listen, r->host, &r->pool, &r->host_match);
@@ -86,10 +122,6 @@ void req_take_route(req *r, const route *rt)
 /* The route by nginx's rules; what none takes is the server's own. */
 static int route_nested(req *r)
 {
-    if (UNLIKELY(r->in.method == METHOD_TRACE)) {
-        r->route = r->site->fallback;
-        return ERR_BAD_METHOD; /* nothing of a request is echoed */
-    }
     bool failed = false;
     const route *rt = route_nginx_find(r->site->nested, r, &failed);
     if (failed) {
@@ -119,6 +151,9 @@ static int enter_site(req *r)
     if (!r->site || (r->redirects && !r->internal && !r->sub)) {
         int rc = find_site(r);
         if (rc < 0) {
+            return rc;
+        }
+        if (r->site->nested && (rc = judge_head(r)) < 0) {
             return rc;
         }
         if (UNLIKELY(r->site->asks_cert) && r->client.tls && (rc = client_cert_judge(r)) > 0) {

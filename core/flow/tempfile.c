@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/rand.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +74,20 @@ int tempfile_open_named(tempfile *t, str dir, pool *p, str *name)
         return ERR_IO;
     }
     t->file = fileref_new(fd);
+    *name = path;
+    return 0;
+}
+
+int tempfile_name(tempfile *t, str dir, pool *p, str *name)
+{
+    const char *env = getenv("TMPDIR");
+    str where = dir.n ? dir : str_c(env && *env ? env : "/tmp");
+    str path = pool_printf(p, "%.*s/body.%016llx", STR_ARG(where), (unsigned long long)rand_u64());
+    char self[32];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", t->file->fd);
+    if (linkat(AT_FDCWD, self, AT_FDCWD, path.p, AT_SYMLINK_FOLLOW) < 0) {
+        return ERR_IO;
+    }
     *name = path;
     return 0;
 }

@@ -214,11 +214,17 @@ str var_get_proxy_port(req *r, str arg)
 enum { BODY_TEXT_MAX = 1 << 20 };
 
 /* Only what was taken in, and into memory. */
+/* What is in a file is there for $request_body_file. */
+static bool keeps_to_nginx(const req *r)
+{
+    return r->plan->conf->g.manners == CONF_MANNERS_NGINX || r->route->c->body_in_file;
+}
+
 str var_get_request_body(req *r, str arg)
 {
     (void)arg;
     str text;
-    if (!r->body || body_file(r->body).n || body_text(r, BODY_TEXT_MAX, &text) < 0 || !text.n) {
+    if (!r->body || (body_is_in_file(r->body) && keeps_to_nginx(r)) || body_text(r, BODY_TEXT_MAX, &text) < 0 || !text.n) {
         return VAR_ABSENT;
     }
     return text;
@@ -227,7 +233,7 @@ str var_get_request_body(req *r, str arg)
 str var_get_request_body_file(req *r, str arg)
 {
     (void)arg;
-    str name = r->body ? body_file(r->body) : VAR_ABSENT;
+    str name = r->body ? body_file(r) : VAR_ABSENT;
     return name.n ? name : VAR_ABSENT;
 }
 

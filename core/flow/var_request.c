@@ -79,7 +79,7 @@ static str field_value(const req *r, enum token t)
 str var_get_content_type(req *r, str arg)
 {
     (void)arg;
-    return field_value(r, TOKEN_CONTENT_TYPE);
+    return headers_joined(&r->in.h, STR("content-type"));
 }
 
 str var_get_content_length(req *r, str arg)

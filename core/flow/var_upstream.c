@@ -33,10 +33,10 @@ str var_get_upstream_trailer(req *r, str arg)
     return r->fetched && r->fetch.trailers.v ? var_field(r, &r->fetch.trailers, arg) : VAR_ABSENT;
 }
 
-/* Trailers that go to the client are those of the upstream. */
 str var_get_sent_trailer(req *r, str arg)
 {
-    return var_get_upstream_trailer(r, arg);
+    const headers *t = req_trailers(r);
+    return t ? var_field(r, t, arg) : VAR_ABSENT;
 }
 
 /* There is no cache in this build: nothing was looked up. */

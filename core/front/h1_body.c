@@ -2,6 +2,8 @@
 #include "front/h1_body.h"
 
 #include "base/err.h"
+#include "conf/conf.h"
+#include "flow/plan.h"
 #include "flow/req.h"
 #include "http/h1_chunk.h"
 #include "http/h1_parse.h"
@@ -122,11 +124,18 @@ static ssize_t read_chunked(conn *c, req *r, bufq *q, size_t max)
     }
 }
 
+/* A body of no bytes needs no 100; nginx sends one. */
+static ssize_t greet_empty(conn *c, const req *r)
+{
+    bool greets = r->plan->conf->g.manners == CONF_MANNERS_NGINX;
+    return greets && send_continue(c, r) < 0 ? ERR_CLIENT_GONE : ERR_EOF;
+}
+
 ssize_t h1_body_read(req *r, bufq *q, size_t max)
 {
     conn *c = r->conn;
     if (c->body_state == 2) {
-        return ERR_EOF;
+        return UNLIKELY(r->in.expect_continue && c->body == MSG_BODY_LENGTH && r->in.length == 0) ? greet_empty(c, r) : ERR_EOF;
     }
     if (!stream_in(&c->s).n && send_continue(c, r) < 0) {
         return ERR_CLIENT_GONE;

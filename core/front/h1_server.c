@@ -430,8 +430,8 @@ static void queue_end(conn *c, const req *r)
         return;
     }
     bufq *out = &c->s.out;
-    const headers *t = &r->fetch.trailers;
-    if (r->has_reply || !r->fetched || !t->pool || !t->n) {
+    const headers *t = req_trailers(r);
+    if (!t) {
         bufq_push_copy(out, STR("0\r\n\r\n"));
         return;
     }
@@ -507,6 +507,9 @@ static void h1_done(req *r)
         c->keepalive = false;
     }
     c->tunnel = false;
+    if (!c->keepalive) {
+        req_log_early(r);
+    }
     int rc = flush(c);
     c->r = NULL;
     if (rc == ERR_AGAIN) {

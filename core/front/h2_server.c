@@ -47,7 +47,7 @@ static void on_head(void *arg, void *at, const h2_block *b, bool ended)
     st->malformed = b->err != 0 && b->err != ERR_HEAD_TOO_LARGE && b->err != ERR_URI_TOO_LONG && b->err != ERR_EXPECT;
     st->ended = ended;
     st->connect = b->websocket;
-    st->r->received = b->size;
+    st->r->received = b->wire;
     st->left = b->m->body == MSG_BODY_LENGTH ? b->m->length : -1;
     list_push_back(&h->ready, &st->work);
 }

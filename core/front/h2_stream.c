@@ -101,9 +101,13 @@ static void tell_tunnel(h2_stream *st, unsigned ready)
     }
 }
 
-/* No more is taken; what is wrong shows when the request has read what is good. */
+/* No more is taken. Of a malformed body not even the rest that is here goes on (RFC 9113 §8.1.1). */
 static void end_in(h2_stream *st, int err)
 {
+    if (err) {
+        h2_forget(st->h->session, st->in.bytes);
+        bufq_clear(&st->in);
+    }
     st->ended = true;
     st->in_err = err;
     st->malformed = st->malformed || err;
@@ -234,6 +238,9 @@ static int h2_send_head(req *r, bool last)
     if (r->route) {
         st->send_ms = st->h->send_ms = (uint32_t)r->route->c->client_send_timeout;
         st->frame_max = (uint32_t)r->route->c->http2_frame;
+        if (UNLIKELY(st->frame_max > H2_FRAME_MAX)) {
+            h2_long_frames(st->h->session, st->frame_max);
+        }
     }
     if (st->connect && r->res.status / 100 == 2) {
         r->res.status = 502; /* RFC 8441 §5: 2xx would open a tunnel that nobody is at the end of */
@@ -263,8 +270,8 @@ static int h2_flush(req *r)
 
 static void keep_response_trailers(h2_stream *st)
 {
-    const headers *from = &st->r->fetch.trailers;
-    if (st->r->has_reply || !st->r->fetched || !from->pool || !from->live) {
+    const headers *from = req_trailers(st->r);
+    if (!from || !from->live) {
         return;
     }
     st->late = malloc(sizeof *st->late);

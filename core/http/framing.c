@@ -206,8 +206,8 @@ static int read_expect(msg *m, const found *f)
     if (f->expects > 1 || !str_ieq(f->expect->value, STR("100-continue"))) {
         return ERR_EXPECT;
     }
-    /* RFC 9110 §10.1.1: not from a 1.0 client, and pointless without a body */
-    m->expect_continue = m->version != HTTP_1_0 && (m->body == MSG_BODY_CHUNKED || m->length > 0);
+    /* RFC 9110 §10.1.1: not from a 1.0 client, and pointless without a body; one of no bytes is the protocol's affair */
+    m->expect_continue = m->version != HTTP_1_0 && m->body != MSG_BODY_NONE;
     return 0;
 }
 

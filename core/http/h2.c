@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 enum {
+    LONG_FRAME_MAX = 65536,       /* nghttp2 keeps a buffer as long as the longest frame */
+    PRIORITY_SIZE = 5,            /* of a HEADERS frame that has them (RFC 9113 §6.2) */
     COPY_MAX = 4096,              /* smaller pieces of bodies are copied behind their frame header: one flat write */
     CONN_WINDOW = 4 * 1024 * 1024, /* of all request bodies together: bounds what a connection can make us hold */
     NV_STEP = 32,
@@ -27,6 +29,8 @@ struct h2 {
     h2_budget budget;
     const char *excess;     /* the budget that was exceeded */
     bool over;              /* no more events: only what is queued goes out */
+    uint32_t frame_max;     /* of DATA frames, whatever more the peer takes */
+    uint32_t head_wire;     /* bytes of the block that is being received */
     bool in_head, trailing; /* a block is being decoded; it is one of trailers */
     bool greeted, acked;    /* our SETTINGS are out; known to the client */
     bool begun;             /* the client's first frame came */
@@ -194,6 +198,7 @@ static void end_head(h2 *s, const nghttp2_frame *frame)
 {
     bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     s->in_head = false;
+    s->block.wire = s->head_wire;
     account(s, 0, s->block.size);
     if (s->trailing) {
         end_trailers(s, ended);
@@ -248,7 +253,17 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0) {
         return nghttp2_session_terminate_session(ng, NGHTTP2_PROTOCOL_ERROR); /* RFC 9113 §6.3; nghttp2 looks at none */
     }
-    return hd->type == NGHTTP2_HEADERS ? judge_stream(s, hd->type, hd->stream_id) : 0;
+    if (hd->type == NGHTTP2_PUSH_PROMISE) {
+        return nghttp2_session_terminate_session(ng, NGHTTP2_PROTOCOL_ERROR); /* RFC 9113 §8.4: not from a client */
+    }
+    if (hd->type == NGHTTP2_CONTINUATION) {
+        s->head_wire += (uint32_t)hd->length;
+    }
+    if (hd->type != NGHTTP2_HEADERS) {
+        return 0;
+    }
+    s->head_wire = (uint32_t)hd->length - (hd->flags & NGHTTP2_FLAG_PRIORITY && hd->length >= PRIORITY_SIZE ? PRIORITY_SIZE : 0);
+    return judge_stream(s, hd->type, hd->stream_id);
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
@@ -350,6 +365,20 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t max
         }
     }
     return (ssize_t)supply.n;
+}
+
+/* The length of the next DATA frame at most; nghttp2 looks at the windows. */
+static ssize_t frame_room(nghttp2_session *ng, uint8_t type, int32_t id, int32_t session_window, int32_t window, uint32_t peer_max, void *arg)
+{
+    const h2 *s = arg;
+    (void)ng, (void)type, (void)id, (void)session_window, (void)window;
+    return s->frame_max < peer_max ? s->frame_max : peer_max;
+}
+
+void h2_long_frames(h2 *s, uint32_t n)
+{
+    n = n < LONG_FRAME_MAX ? n : LONG_FRAME_MAX;
+    s->frame_max = s->frame_max > n ? s->frame_max : n;
 }
 
 static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t n, nghttp2_data_source *source, void *arg)
@@ -501,6 +530,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
     nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(cb, frame_room);
     return cb;
 }
 
@@ -540,6 +570,7 @@ h2 *h2_new(const struct h2_options *o, const struct h2_events *e, void *arg)
     if (!s) {
         return NULL;
     }
+    s->frame_max = H2_FRAME_MAX;
     s->o = *o;
     s->e = e;
     s->arg = arg;

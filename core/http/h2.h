@@ -77,6 +77,8 @@ void h2_reset(h2 *s, int32_t id, uint32_t code);
 void h2_credit(h2 *s, int32_t id, size_t n);
 /* Body bytes of a stream that nobody takes: only the connection's window gets them back. */
 void h2_forget(h2 *s, size_t n);
+/* DATA frames of more than H2_FRAME_MAX bytes may be made when the peer takes them. */
+void h2_long_frames(h2 *s, uint32_t n);
 /* The stream's window becomes `n`: a reader is there. */
 void h2_widen(h2 *s, int32_t id, uint32_t n);
 /* First half of a graceful end: no new requests, please (GOAWAY with the largest id). */

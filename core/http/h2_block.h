@@ -11,6 +11,7 @@ typedef struct h2_block {
     msg *m;               /* what is filled; its pool holds the bytes */
     const h1_limits *lim;
     str path, authority, scheme;
+    uint32_t wire;        /* bytes of it in frames */
     uint32_t size;        /* decoded bytes, 32 per field included (RFC 9113 §6.5.2) */
     uint16_t fields;
     uint8_t seen;         /* pseudo-header fields so far */

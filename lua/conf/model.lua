@@ -243,6 +243,7 @@
 ---@field buffer_file? integer then in a file; 0: none (bytes)
 ---@field hold_small? boolean buffering also holds small pieces back until memory fills or the end
 ---@field buffer_request? boolean the upstream is asked once the whole body is here
+---@field hold_ready? boolean a body that is here as a whole when the upstream is chosen is held even so, if it fits into memory
 ---@field buffer_request_memory? integer then in a file (bytes)
 ---@field body_in_file? "off"|"clean"|"on" the body goes to a file with a name ($request_body_file), which is removed afterwards or stays
 ---@field body_dir? string where request bodies are spilled to; absent: temp_dir
@@ -254,6 +255,7 @@
 ---@field rate_after? string bytes that go before the rate counts ($variables)
 ---@field upstream_rate? string bytes a second from the upstream ($variables)
 ---@field response_headers? conf.model.headerop[]
+---@field response_trailers? conf.model.headerop[] fields behind the body, each added; their values are those at its end
 ---@field hide_headers? string[] upstream response fields that are not passed
 ---@field rewrite_location? boolean a Location that names the upstream is mapped back
 ---@field ssi? boolean server-side includes are carried out

@@ -71,7 +71,6 @@ local function route(scope, r)
   r.signature = signatures[scope:get("server_tokens")]
   r.body_limit = scope:get("client_max_body_size")
   r.body_timeout = least(scope:get("client_body_timeout"))
-  r.buffer_request_memory = scope:get("client_body_buffer_size")
   r.client_send_timeout = least(scope:get("send_timeout"))
   redirects(scope, r)
   lingering(scope, r)
@@ -92,7 +91,6 @@ return {
     merge_slashes = entry(upper, units.onoff, true),
     client_max_body_size = entry(everywhere, units.size, 1048576),
     client_body_timeout = entry(everywhere, units.time, 60000),
-    client_body_buffer_size = entry(everywhere, units.size, 16384),
     send_timeout = entry(everywhere, units.time, 60000),
     keepalive_timeout = entry(everywhere, keepalive_timeout, { time = 75000, told = 0 }, { 1, 2 }),
     keepalive_requests = entry(everywhere, units.number, 1000),
@@ -107,9 +105,8 @@ return {
     absolute_redirect = entry(everywhere, units.onoff, true),
     port_in_redirect = entry(everywhere, units.onoff, true),
     server_name_in_redirect = entry(everywhere, units.onoff, false),
-    client_body_in_file_only = noop(everywhere), client_body_in_single_buffer = noop(everywhere),
     client_body_early_read = noop(everywhere), keepalive_min_timeout = noop(everywhere), msie_padding = noop(everywhere),
-    msie_refresh = noop(everywhere), early_hints = noop(everywhere, "1+"), disable_symlinks = noop(everywhere, { 1, 2 }),
+    msie_refresh = noop(everywhere),
     subrequest_output_buffer_size = noop(everywhere), open_file_cache_events = noop(everywhere),
   },
   listen = listen,

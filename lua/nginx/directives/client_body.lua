@@ -3,9 +3,12 @@ local units = require "nginx.units"
 
 local everywhere = "http server location"
 
+--- A body that is sent on as it comes does not see a file; what is here of it at once is treated as all others are.
 local function route(scope, r, c)
   r.buffer_request_memory = scope:get("client_body_buffer_size")
-  r.body_in_file = scope:get("client_body_in_file_only")
+  local at_once = scope:handler("proxy_pass") and not scope:get("proxy_request_buffering")
+  r.hold_ready = at_once
+  r.body_in_file = at_once and "off" or scope:get("client_body_in_file_only")
   r.body_dir = scope:get("client_body_temp_path")
   if r.body_dir then
     c.folders = c.folders or {}

@@ -1,9 +1,9 @@
---- Fields that answers get: add_header, expires.
+--- Fields that answers get: add_header, add_trailer, expires.
 local units = require "nginx.units"
 
 local everywhere = "http server location if"
 
---- add_header NAME VALUE [always]
+--- add_header NAME VALUE [always], add_trailer
 local function add_header(d)
   if d.args[3] and d.args[3] ~= "always" then
     return nil, ('invalid parameter "%s"'):format(d.args[3])
@@ -78,6 +78,14 @@ local function ops(list)
   return out
 end
 
+local function trailer_ops(list)
+  local out = {}
+  for i, item in ipairs(list) do
+    out[i] = { op = "add", name = item.name, value = item.value, always = item.always }
+  end
+  return out
+end
+
 local function route(scope, r)
   local list = collect(scope, "add_header", "add_header_inherit")
   if list then
@@ -86,6 +94,8 @@ local function route(scope, r)
       table.insert(r.response_headers, op)
     end
   end
+  local trailers = collect(scope, "add_trailer", "add_trailer_inherit")
+  r.response_trailers = trailers and trailer_ops(trailers)
   local e = scope:get("expires")
   if e and e.value ~= "off" then
     r.expires, r.expires_modified = e.value, e.modified or nil
@@ -96,6 +106,8 @@ return {
   directives = {
     add_header = { where = everywhere, args = { 2, 3 }, many = true, parse = add_header },
     add_header_inherit = { where = everywhere, args = 1, parse = units.one_of { "on", "off", "merge" } },
+    add_trailer = { where = everywhere, args = { 2, 3 }, many = true, parse = add_header },
+    add_trailer_inherit = { where = everywhere, args = 1, parse = units.one_of { "on", "off", "merge" } },
     expires = { where = everywhere, args = { 1, 2 }, parse = expires },
   },
   route = route,

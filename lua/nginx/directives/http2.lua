@@ -1,7 +1,7 @@
 --- HTTP/2 to clients. What holds for a connection is said by the default server of its socket; which servers speak it is said by each.
 local units = require "nginx.units"
 
-local FRAME_MAX, WINDOW_MAX = 16384, 2147483647
+local CHUNK_MAX, WINDOW_MAX = 16777215, 2147483647
 
 local function bounded(parse, low, high)
   return function(d)
@@ -13,6 +13,15 @@ local function bounded(parse, low, high)
     end
     return v
   end
+end
+
+--- A frame longer than any may be is as long as one may be.
+local function chunk_size(d)
+  local v, err = units.size(d)
+  if v == 0 then
+    return nil, "the http2 chunk size cannot be zero"
+  end
+  return v and math.min(v, CHUNK_MAX), err
 end
 
 --- A directive of older versions: known, without effect, and the log says what took its place.
@@ -69,7 +78,7 @@ return {
     http2 = { where = "http server", args = 1, parse = units.onoff, default = false },
     http2_max_concurrent_streams = { where = "http server", args = 1, parse = bounded(units.number, 1, 65535), default = 128 },
     http2_body_preread_size = { where = "http server", args = 1, parse = bounded(units.size, 0, WINDOW_MAX), default = 65536 },
-    http2_chunk_size = { where = "http server location", args = 1, parse = bounded(units.size, 1, FRAME_MAX), default = 8192 },
+    http2_chunk_size = { where = "http server location", args = 1, parse = chunk_size, default = 8192 },
     http2_recv_buffer_size = { where = "http", args = 1, parse = units.size },
     http2_pool_size = { where = "http server", args = 1, parse = units.size },
     http2_streams_index_size = { where = "http server", args = 1, parse = units.number },
