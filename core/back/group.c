@@ -102,7 +102,7 @@ static bool is_looking_up(const group *g)
     LIST_EACH(it, &g->origins)
     {
         const origin *o = list_item(it, origin, node);
-        if (o->query && !o->answered) {
+        if (origin_is_asking(o) && !o->answered) {
             return true;
         }
     }

@@ -44,6 +44,9 @@ struct peer {
     int weight, effective, current; /* smooth weighted round robin, each worker for itself */
     int max_conns, max_fails;
     int64_t window_ms;
+    int told_weight;         /* by an SRV record; 0: none */
+    bool told_backup;        /* likewise: not of the best priority */
+    bool found;              /* while an answer of DNS is applied */
     bool backup;
     bool down, drained;      /* takes nothing new; drained: told to at run time */
     bool gone;               /* no longer configured; kept while attempts are in flight */

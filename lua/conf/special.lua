@@ -236,7 +236,7 @@ function M.peer(kind)
     elseif url.path ~= "" and url.path ~= "/" then
       return c:report(at, "a peer has no path; write it where the upstream is used")
     end
-    peer.address, peer.tls, peer.host, peer.http2 = url.address, url.tls, url.host, url.http2
+    peer.address, peer.tls, peer.host, peer.http2, peer.service = url.address, url.tls, url.host, url.http2, url.service
     return peer
   end)
 end

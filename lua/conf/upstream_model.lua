@@ -111,6 +111,7 @@ end
 local function peer_of(p)
   return {
     address = p.address, weight = p.weight, backup = p.backup, down = p.down, max_conns = p.max_conns, fails = p.fails, window = p.window,
+    service = p.service, label = p.service and "srv://" .. p.address or nil,
   }
 end
 
@@ -141,7 +142,7 @@ end
 
 --- Options of the group behind a URL.
 function M.of_url(url)
-  return { http2 = url.http2, { address = url.address, tls = url.tls, host = url.host } }
+  return { http2 = url.http2, { address = url.address, tls = url.tls, host = url.host, service = url.service } }
 end
 
 return M
