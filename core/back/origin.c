@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "net/resolve_service.h"
 #include "shm/peers.h"
 
 #include <stdlib.h>
@@ -120,13 +121,15 @@ static void set_found(origin *o, const struct found *v, int n)
     group_rebuild(o->g);
 }
 
+/* By nginx's rules an address that DNS says twice is two peers. */
 static void set_addrs(origin *o, const addr *v, int n)
 {
     struct found all[RESOLVE_MAX_ADDRS];
+    bool once = o->g->own.passive != CONF_PASSIVE_NGINX;
     int count = 0;
     for (int i = 0; i < n; i++) {
         bool twice = false;
-        for (int k = 0; k < count; k++) {
+        for (int k = 0; k < count && once; k++) {
             twice |= addr_eq(&all[k].at, &v[i]);
         }
         if (!twice) {

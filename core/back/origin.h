@@ -7,10 +7,10 @@
 #include "back/group.h"
 #include "net/loop.h"
 #include "net/resolve.h"
-#include "net/resolve_service.h"
 #include "net/timer.h"
 
 typedef struct origin origin;
+typedef struct service_query service_query; /* net/resolve_service.h */
 
 struct origin {
     list node; /* in its group */
