@@ -33,6 +33,7 @@ struct chase {
         struct chase *c;
         int type;
         int status;
+        bool alias; /* that is what its answer was */
         int n;
         addr v[RESOLVE_MAX_ADDRS];
     } q[2];
@@ -129,6 +130,7 @@ static bool read_record(struct question *q, struct reader *r)
         q->c->out.ttl_s = ttl;
     }
     if (mine && type == TYPE_CNAME) {
+        q->alias = true;
         return read_name(r, data, q->c->next) >= 0;
     }
     if (mine && type == TYPE_SRV) {
@@ -189,6 +191,12 @@ static int worst(const struct chase *c)
     return ARES_ENODATA;
 }
 
+/* An alias that only A knows, and AAAA says that there is nothing, is taken for nothing: as nginx does. */
+static bool is_disowned(const struct chase *c)
+{
+    return c->q[0].alias && c->q[1].type && !c->q[1].alias;
+}
+
 static void settle(struct chase *c)
 {
     int status = worst(c);
@@ -199,7 +207,7 @@ static void settle(struct chase *c)
     collect(c);
     if (c->out.n || c->out.nservices) {
         finish(c, ARES_SUCCESS);
-    } else if (c->next[0] && c->hops++ < HOPS_MAX && !c->r->closing) {
+    } else if (c->next[0] && !is_disowned(c) && c->hops++ < HOPS_MAX && !c->r->closing) {
         memcpy(c->name, c->next, sizeof c->name);
         if (!c->service && resolver_known(c->r, c->name, &c->out)) {
             finish(c, ARES_SUCCESS);

@@ -454,7 +454,7 @@
 ---@field port? integer when the address has none; 0: 80, 443 with TLS
 ---@field label? string the server's name as configured, for hashes; absent: the address
 ---@field address? string host:port or unix:/path; with service the name of SRV records
----@field service? boolean priorities, weights (unless weight is another than 1) and ports come from SRV records: the best priority, then backups
+---@field service? boolean SRV records say priorities, ports, and weights unless weight is another than 1
 ---@field weight? integer
 ---@field backup? boolean
 ---@field down? boolean

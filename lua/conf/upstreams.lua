@@ -58,7 +58,8 @@ function M.parse_url(text)
   if scheme == "srv" then
     return service_url(text, rest)
   elseif scheme and not default_port[scheme:lower()] then
-    return nil, ("'%s' has scheme %s; an upstream is reached by http://, https://, h2c://, grpc://, grpcs:// or srv://"):format(text, scheme)
+    local known = "http://, https://, h2c://, grpc://, grpcs:// or srv://"
+    return nil, ("'%s' has scheme %s; an upstream is reached by %s"):format(text, scheme, known)
   end
   scheme = scheme and scheme:lower()
   rest = rest or text

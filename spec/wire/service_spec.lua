@@ -171,7 +171,8 @@ describe("SRV records", function()
 
   it("are changed at run time by the name of the server", run(function()
     local o = origins(2)
-    local d = dns.start { ["a.test"] = { "127.0.0.1" }, [records] = { { port = o[1].port, target = "a.test" }, { port = o[2].port, target = "a.test" } } }
+    local d = dns.start { ["a.test"] = { "127.0.0.1" }, [records] = {
+      { port = o[1].port, target = "a.test" }, { port = o[2].port, target = "a.test" } } }
     local gw = gateway.start(([[
       gateway { listen = "127.0.0.1:0", workers = 1, log = { access = false }, resolver = "127.0.0.1:%d", admin = { state = "changes" } }
       upstream "app" { "srv://%s", balance = "round_robin" }
@@ -211,6 +212,7 @@ describe("SRV records", function()
       assert.is_truthy(done:stderr():find(message, 1, true), done:stderr())
     end
     local done = gateway.exec('site "*" { proxy = "srv://app.test" }', { args = { "check", "{conf}" } })
-    assert.is_truthy(done:stderr():find("'srv://app.test' is no name of SRV records, such as \"srv://_http._tcp.app.internal\"", 1, true), done:stderr())
+    local message = "'srv://app.test' is no name of SRV records, such as \"srv://_http._tcp.app.internal\""
+    assert.is_truthy(done:stderr():find(message, 1, true), done:stderr())
   end))
 end)
