@@ -136,6 +136,8 @@ struct peer_outcome {
     int64_t header_us, total_us;
     bool header_told;         /* peer_heard was called */
 };
+/* An attempt that did not fail is over, and that is all there is to say. False: nothing was done, peer_done wants to know how it went. */
+bool peer_leave(peer *p);
 /* The attempt is over. The reference stays. */
 void peer_done(peer *p, const struct peer_outcome *o, int64_t now_ms);
 /* The head of the response came: for methods that count who still waits. */
