@@ -150,7 +150,11 @@ static int compile_route(struct making *m, route *rt)
     const char *label = label_or(c->label, "route");
     m->rt = rt;
     int rc = compile(m, c->host_header, label, "host", &rt->host);
-    rc = rc ? rc : compile(m, c->reply_body, label, "reply body", &rt->reply_body);
+    if (c->reply_plain) {
+        rt->reply_body = tmpl_plain(c->reply_body, &m->p->pool);
+    } else {
+        rc = rc ? rc : compile(m, c->reply_body, label, "reply body", &rt->reply_body);
+    }
     rc = rc ? rc : compile(m, c->reply_location, label, "redirect", &rt->reply_location);
     rc = rc ? rc : compile(m, c->rate, label, "rate", &rt->rate);
     rc = rc ? rc : compile(m, c->rate_after, label, "rate_after", &rt->rate_after);

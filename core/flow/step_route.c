@@ -155,7 +155,7 @@ static int enter_site(req *r)
         }
     }
     const route *own = r->site->fallback;
-    if (LIKELY(!own || !own->rewrites)) {
+    if (LIKELY(!own || !own->rewrites) || !r->site->nested) {
         return STEP_NEXT;
     }
     r->route = own;

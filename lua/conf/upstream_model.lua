@@ -126,7 +126,7 @@ function M.build(c, d, o)
   for i, p in ipairs(o) do
     peers[i], u.peers[i] = p, peer_of(p)
   end
-  if #peers == 0 and #d.body == 0 then
+  if #peers == 0 and d.body and #d.body == 0 then
     c:report(d.at, ("%s has no peers"):format(c.loader:title(d)), { hint = 'add "127.0.0.1:3000"' })
   end
   balance(c, u, d, o)
