@@ -27,6 +27,8 @@
 #define CONF_PICK_cookieop(...)
 #define CONF_PICK_tlsclient(...)
 #define CONF_PICK_exchange(...)
+#define CONF_PICK_charmap(...)
+#define CONF_PICK_charset(...)
 #define CONF_PICK_gateway(...)
 #define CONF_PICK_varentry(...)
 #define CONF_PICK_uservar(...)
@@ -235,6 +237,22 @@ struct conf_redirect {
 #define CONF_PICK_redirect(...)
 };
 
+struct conf_charmap {
+#undef CONF_PICK_charmap
+#define CONF_PICK_charmap(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_charmap
+#define CONF_PICK_charmap(...)
+};
+
+struct conf_charset {
+#undef CONF_PICK_charset
+#define CONF_PICK_charset(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_charset
+#define CONF_PICK_charset(...)
+};
+
 struct conf_cookieop {
 #undef CONF_PICK_cookieop
 #define CONF_PICK_cookieop(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -291,6 +309,8 @@ struct conf_gateway {
 #undef CONF_PICK_text
 #undef CONF_PICK_redirect
 #undef CONF_PICK_cookieop
+#undef CONF_PICK_charset
+#undef CONF_PICK_charmap
 #undef CONF_PICK_tlsclient
 #undef CONF_PICK_exchange
 #undef CONF_PICK_gateway

@@ -254,6 +254,20 @@ static int redirect_to_dir(req *r)
     return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
 }
 
+/* The media type, in front of the coding of a file that lies there packed: so readers expect it. */
+static int name_type(req *r, str type)
+{
+    headers *h = &r->res.h;
+    const field *packed = headers_may_have(h, TOKEN_CONTENT_ENCODING) ? headers_find(h, TOKEN_CONTENT_ENCODING) : NULL;
+    str coding = packed ? packed->value : STR_EMPTY;
+    int rc = headers_set(h, STR("Content-Type"), type);
+    if (rc == 0 && packed) {
+        headers_remove_token(h, TOKEN_CONTENT_ENCODING);
+        rc = headers_add_token(h, TOKEN_CONTENT_ENCODING, coding);
+    }
+    return rc;
+}
+
 static int answer_file(req *r, str path)
 {
     int rc = reply_file_answer(r, path, base_length(r, path));
@@ -261,7 +275,7 @@ static int answer_file(req *r, str path)
         return redirect_to_dir(r);
     }
     str type = r->reply_file ? mime_of_path(r->route, r->path) : STR_EMPTY;
-    int failed = type.n ? headers_set(&r->res.h, STR("Content-Type"), type) : 0;
+    int failed = type.n ? name_type(r, type) : 0;
     return failed < 0 ? failed : rc;
 }
 

@@ -1,6 +1,8 @@
 /* filter.c — see filter.h. */
 #include "flow/filter.h"
 
+#include "conf/conf.h"
+#include "flow/filter_charset.h"
 #include "flow/filter_compress.h"
 #include "flow/filter_range.h"
 #include "flow/filter_rate.h"
@@ -9,8 +11,9 @@
 #include "flow/plan.h"
 
 static const struct filter *const table[FILTER_COUNT] = {
-    [FILTER_SSI] = &filter_ssi,
     [FILTER_GUNZIP] = &filter_gunzip,
+    [FILTER_CHARSET] = &filter_charset,
+    [FILTER_SSI] = &filter_ssi,
     [FILTER_COMPRESS] = &filter_compress,
     [FILTER_RANGE] = &filter_range,
     [FILTER_RATE] = &filter_rate,
@@ -67,6 +70,16 @@ bool filter_has_body(const req *r)
 {
     const msg *m = &r->res;
     return m->body != MSG_BODY_NONE && m->status != 206 && !(m->body == MSG_BODY_LENGTH && m->length == 0);
+}
+
+bool filter_is_type(const struct conf_strs *types, str type, str always)
+{
+    str plain = str_trim(str_of(type.p, str_find(type, ';', 0)));
+    bool yes = always.n && str_ieq(plain, always);
+    for (int i = 0; i < types->n && !yes; i++) {
+        yes = str_eq(types->v[i], STR("*")) || str_ieq(types->v[i], plain);
+    }
+    return yes;
 }
 
 void filter_weaken_etag(req *r)

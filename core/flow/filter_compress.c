@@ -193,8 +193,8 @@ bool filter_gzip_is_ok(req *r)
 {
     static const enum coding gzip[1] = {CODING_GZIP};
     struct coding_wishes w;
-    if (!headers_may_have(&r->in.h, TOKEN_ACCEPT_ENCODING) || !request_fits(r)) {
-        return false;
+    if (r->sub || !headers_may_have(&r->in.h, TOKEN_ACCEPT_ENCODING) || !request_fits(r)) {
+        return false; /* a part of another answer is plain */
     }
     coding_wishes(&r->in.h, &w);
     return coding_choose(&w, gzip, 1, false) == CODING_GZIP;
@@ -293,21 +293,22 @@ static bool gunzip_wants(const route *rt)
 
 static int gunzip_head(req *r)
 {
-    if (!filter_has_body(r) || r->in.method == METHOD_HEAD || !str_ieq(value_of(&r->res.h, TOKEN_CONTENT_ENCODING), STR("gzip"))) {
+    if (!has_body(r) || !str_ieq(value_of(&r->res.h, TOKEN_CONTENT_ENCODING), STR("gzip"))) {
         return 0;
     }
     int rc = r->route->c->compress_vary ? filter_vary(r, STR("Accept-Encoding")) : 0;
     if (rc < 0 || filter_gzip_is_ok(r)) {
         return rc;
     }
-    codec *c = codec_new_gunzip();
-    if (!c) {
+    bool sent = r->in.method != METHOD_HEAD;
+    codec *c = sent ? codec_new_gunzip() : NULL;
+    if (sent && !c) {
         return ERR_MEM;
     }
-    r->unpacks = transcode_new(r, c);
+    r->unpacks = sent ? transcode_new(r, c) : NULL;
     headers_remove_token(&r->res.h, TOKEN_CONTENT_ENCODING);
     filter_new_body(r);
-    return 1;
+    return sent;
 }
 
 static sink *gunzip_body(req *r, sink *next)

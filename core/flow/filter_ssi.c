@@ -519,20 +519,10 @@ static bool wants(const route *rt)
     return rt->c->ssi;
 }
 
-static bool is_type(const struct conf_route *c, str type)
-{
-    str plain = str_trim(str_of(type.p, str_find(type, ';', 0)));
-    bool yes = str_ieq(plain, STR("text/html"));
-    for (int i = 0; i < c->ssi_types.n && !yes; i++) {
-        yes = str_eq(c->ssi_types.v[i], STR("*")) || str_ieq(c->ssi_types.v[i], plain);
-    }
-    return yes;
-}
-
 static int head(req *r)
 {
     const field *type = headers_find(&r->res.h, TOKEN_CONTENT_TYPE);
-    if (!filter_has_body(r) || !type || !is_type(r->route->c, type->value)) {
+    if (!filter_has_body(r) || !type || !filter_is_type(&r->route->c->ssi_types, type->value, STR("text/html"))) {
         return 0;
     }
     filter_new_body(r);

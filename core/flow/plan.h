@@ -64,6 +64,7 @@ struct route {
     uint32_t methods;        /* mask of 1 << enum method; 0: all. METHOD_OTHER names are in c->methods */
     uint32_t hooks;          /* mask of 1 << enum conf_phase */
     struct mime *mime;       /* NULL: no table of types */
+    struct charset_rules *charset; /* NULL: nothing is said of charsets */
     uint32_t filters;        /* mask of FILTER_* (filter.h) */
     int hook_id;
     tmpl *rate, *rate_after, *upstream_rate; /* bytes a second; NULL: no limit */
@@ -117,6 +118,7 @@ struct plan {
     struct zone *zones;      /* same order as conf->g.zones; bound by plan_attach */
     uint32_t nroutes;
     struct mime **mimes;     /* same order as conf->g.mimes */
+    struct recodes *recodes; /* between charsets */
     struct access_log **logs; /* same order as conf->g.logs; opened by plan_attach */
     struct uservars *vars;   /* custom variables */
     void *script;            /* the generation's VM, for flow_hooks */

@@ -142,6 +142,7 @@ struct req {
     headers *trailers_out; /* of filter_trailers.c; NULL: those of the upstream */
     uint8_t allows;      /* REQ_ALLOWS_* */
     struct transcode *packs, *unpacks; /* of filter_compress.c */
+    const struct recode *recode; /* of filter_charset.c */
     struct tunnel *tunnel;
     struct splice_pipe *relay; /* of flow/relay.c */
     struct errand *errand; /* of flow/exchange.h; NULL: nothing unusual yet */

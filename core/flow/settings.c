@@ -6,11 +6,13 @@
 #include "flow/exchange.h"
 #include "flow/expires.h"
 #include "flow/files.h"
+#include "flow/filter_charset.h"
 #include "flow/filter_compress.h"
 #include "flow/filter.h"
 #include "flow/guard.h"
 #include "flow/mime.h"
 #include "flow/plan_way.h"
+#include "flow/recode.h"
 
 #include <stdio.h>
 
@@ -22,6 +24,7 @@ void settings_compile_shared(const struct settings_args *a)
     for (int i = 0; i < c->n; i++) {
         p->mimes[i] = mime_new(&c->v[i], &p->pool);
     }
+    p->recodes = recodes_new(&p->conf->g.charmaps, &p->pool);
 }
 
 int settings_compile(const struct settings_args *a, route *rt)
@@ -32,6 +35,7 @@ int settings_compile(const struct settings_args *a, route *rt)
     int rc = files_compile(&files, &rt->files);
     rc = rc ? rc : expires_compile(rt, p, &rt->expires, a->err, a->errcap);
     rc = rc ? rc : filter_compress_compile(rt, p, &rt->compress, a->err, a->errcap);
+    rc = rc ? rc : filter_charset_compile(a->plan, rt, &rt->charset, a->err, a->errcap);
     if (rc == 0 && rt->c->exchange.n) {
         char why[300] = "";
         rt->exchange = exchange_new(a->plan, rt, why, sizeof why);

@@ -38,6 +38,7 @@
 ---@field own_error_logs? integer[] those of the process; empty: error_log
 ---@field tlsclients? conf.model.tlsclient[] TLS towards upstreams, as routes ask for it
 ---@field resolvers? conf.model.resolver[] DNS servers that groups and routes name
+---@field charmaps? conf.model.charmap[] between charsets
 ---@field mimes? conf.model.mime[] tables of media types by file name extension
 
 ---@class conf.model.uservar
@@ -84,6 +85,18 @@
 ---@class conf.model.mime
 ---@field extensions? string[] lower case, without the dot
 ---@field types? string[]
+
+---@class conf.model.charmap
+---@field from? string name of a charset of bytes
+---@field to? string of another, or utf-8
+---@field keys? string[] one byte each
+---@field values? string[] one byte, or one character of UTF-8
+
+---@class conf.model.charset
+---@field to? string named in Content-Type; absent, empty or "off": none is ($variables)
+---@field from? string of answers that name none; absent: unknown, nothing is recoded ($variables)
+---@field override? boolean answers that name another are recoded
+---@field types? string[] media types; "*": all
 
 ---@class conf.model.dict
 ---@field name? string
@@ -209,6 +222,7 @@
 ---@field links_from? string the part of a path whose own links do not matter; absent: `root` ($variables)
 ---@field expires? string of usual answers: "1h", "-1", "@15h30m", "epoch", "max", "off" ($variables)
 ---@field expires_modified? boolean `expires` counts from Last-Modified
+---@field charset? conf.model.charset[] one, or none
 ---@field compress? "off"|"on"|"classic" classic: statuses 200, 403, 404 only, a coding only when it is named
 ---@field compress_types? string[] media types in lower case; "*": all
 ---@field compress_encodings? string[] gzip, br, zstd in order of preference

@@ -124,6 +124,26 @@ function M.mask(words)
   end
 end
 
+--- Media types, where text/html is always one of them: those beside it; { "*" }: all.
+---@return fun(d: nginx.Node, scope: nginx.Scope, c: table): string[]
+function M.types()
+  return function(d, _, c)
+    local list, seen = {}, { ["text/html"] = true }
+    for _, arg in ipairs(d.args) do
+      local name = arg:lower()
+      if name == "*" then
+        return { "*" }
+      elseif arg == "text/html" then
+        c:warn(d, 'duplicate MIME type "text/html"')
+      elseif not seen[name] then
+        seen[name] = true
+        list[#list + 1] = name
+      end
+    end
+    return list
+  end
+end
+
 --- "off", or "max=N [inactive=TIME] [valid=TIME]" and whatever else `more` takes: { max, inactive, valid }, false when off.
 ---@param more table<string, fun(text: string): any>|nil   parameters by name
 ---@return fun(d: nginx.Node): table|false|nil, string|nil

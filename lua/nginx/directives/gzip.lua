@@ -3,23 +3,6 @@ local units = require "nginx.units"
 
 local everywhere = "http server location"
 
---- Media types; text/html is always one of them.
-local function types(d, _, c)
-  local list, seen = {}, { ["text/html"] = true }
-  for _, arg in ipairs(d.args) do
-    local name = arg:lower()
-    if name == "*" then
-      return { "*" }
-    elseif arg == "text/html" then
-      c:warn(d, 'duplicate MIME type "text/html"')
-    elseif not seen[name] then
-      seen[name] = true
-      list[#list + 1] = name
-    end
-  end
-  return list
-end
-
 local bits = {
   expired = 1, ["no-cache"] = 2, ["no-store"] = 4, private = 8, no_last_modified = 16, no_etag = 32, auth = 64, any = 128, off = 0,
 }
@@ -96,7 +79,7 @@ end
 return {
   directives = {
     gzip = stored(units.onoff, false, 1, "http server location if"),
-    gzip_types = { where = everywhere, args = "1+", many = true, parse = types },
+    gzip_types = { where = everywhere, args = "1+", many = true, parse = units.types() },
     gzip_min_length = stored(units.size, 20),
     gzip_comp_level = stored(level, 1),
     gzip_proxied = stored(proxied, 0, "1+"),
