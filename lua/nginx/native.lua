@@ -4,6 +4,9 @@
 local units = require "nginx.units"
 local writer = require "nginx.native_writer"
 local locations = require "nginx.native_routes"
+local args = require "nginx.native_args"
+local log = require "nginx.native_log"
+local vars = require "nginx.native_vars"
 
 local M = {}
 
@@ -57,21 +60,6 @@ local function left_out(w, all)
   end
 end
 
-local function gateway_log(w, all)
-  local access, errors = all.access_log and all.access_log[1], all.error_log and all.error_log[1]
-  local log = {}
-  if access then
-    log[#log + 1] = access.args[1] == "off" and "access = false" or ("access = %q"):format(access.args[1])
-  end
-  if errors then
-    log[#log + 1] = ("error = %q"):format(errors.args[1])
-    log[#log + 1] = errors.args[2] and ("level = %q"):format(errors.args[2]) or nil
-  end
-  if #log > 0 then
-    w:line("log = { %s },", table.concat(log, ", "))
-  end
-end
-
 local function trust(w, all)
   if not all.set_real_ip_from then
     return
@@ -88,6 +76,15 @@ local function trust(w, all)
   w:line("trust = { %s },", table.concat(list, ", "))
 end
 
+--- Addresses of a resolver directive, without its parameters.
+local function servers(d)
+  local words = {}
+  for _, word in ipairs(d.args) do
+    words[#words + 1] = not word:find("=", 1, true) and word or nil
+  end
+  return args.list(words)
+end
+
 local function gateway(w, main)
   local top, http = index(main), index(main.http)
   w:open("gateway {")
@@ -102,15 +99,19 @@ local function gateway(w, main)
   if one(top, "pid") then
     w:line("pid = %q,", one(top, "pid"))
   end
-  http.error_log = http.error_log or top.error_log
-  gateway_log(w, http)
+  log.options(w, main.http, http, top.error_log)
   trust(w, http)
+  local resolver = args.take(http, "resolver")
+  if resolver then
+    w:line("resolver = %s,", servers(resolver[1]))
+  end
+  vars.options(w, http)
   if not one(http, "client_max_body_size") then
     w:line('body_limit = "1m", -- nginx\'s; 10m when not written')
   end
   locations.options(w, main.http, http)
   taken(top, { "worker_processes", "user", "pid", "error_log", "worker_shutdown_timeout" })
-  taken(http, { "access_log", "error_log", "set_real_ip_from", "real_ip_header", "real_ip_recursive", "limit_req_zone", "limit_conn_zone" })
+  taken(http, { "set_real_ip_from", "real_ip_header", "real_ip_recursive", "limit_req_zone", "limit_conn_zone" })
   left_out(w, top)
   left_out(w, http)
   w:close("}")
@@ -231,6 +232,21 @@ local function listen(w, all)
   end
 end
 
+--- Client certificates.
+local function client(all, more)
+  local parts = {}
+  for _, pair in ipairs { { "ca", "ssl_client_certificate" }, { "trust", "ssl_trusted_certificate" }, { "crl", "ssl_crl" } } do
+    args.add(parts, pair[1], one(all, pair[2]) and args.quote(one(all, pair[2])))
+  end
+  local verify = one(all, "ssl_verify_client")
+  if not verify or verify == "off" then
+    return
+  end
+  args.add(parts, "verify", verify ~= "on" and args.quote(verify == "optional_no_ca" and "any" or verify))
+  args.add(parts, "depth", one(all, "ssl_verify_depth"))
+  more[#more + 1] = ("client = { %s }"):format(table.concat(parts, ", "))
+end
+
 local function tls(w, all)
   local cert, key = one(all, "ssl_certificate"), one(all, "ssl_certificate_key")
   if not cert then
@@ -246,6 +262,10 @@ local function tls(w, all)
       end
     end
     more[#more + 1] = ("protocols = { %s }"):format(table.concat(list, ", "))
+  end
+  client(all, more)
+  for option, name in pairs { ciphers = "ssl_ciphers" } do
+    args.add(more, option, one(all, name) and args.quote(one(all, name)))
   end
   if folder and key == folder .. "/privkey.pem" and #more == 0 then
     w:line("tls = %q,", folder)
@@ -272,11 +292,14 @@ local function site(w, scope, c)
   w:open(#quoted == 1 and ("site %s {"):format(quoted[1]) or ("site { %s } {"):format(table.concat(quoted, ", ")))
   listen(w, all)
   tls(w, all)
+  log.options(w, scope, all)
   trust(w, all)
   locations.options(w, scope, all)
   locations.answer(w, scope, all, c)
-  taken(all, { "listen", "server_name", "ssl_certificate", "ssl_certificate_key", "ssl_protocols", "set_real_ip_from", "real_ip_header",
-    "real_ip_recursive", "access_log", "error_log" })
+  taken(all, { "listen", "server_name", "ssl_certificate", "ssl_certificate_key", "ssl_protocols", "ssl_ciphers",
+    "ssl_client_certificate", "ssl_trusted_certificate", "ssl_crl", "ssl_verify_client", "ssl_verify_depth",
+    "set_real_ip_from", "real_ip_header",
+    "real_ip_recursive" })
   left_out(w, all)
   locations.routes(w, scope, c, index, left_out)
   w:close("}")

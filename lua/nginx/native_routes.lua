@@ -1,36 +1,13 @@
 --- Locations as native routes, and the options that http, server and location share (for nginx/native.lua).
-local units = require "nginx.units"
+local args = require "nginx.native_args"
+local exchange = require "nginx.native_exchange"
+local guard = require "nginx.native_guard"
+local log = require "nginx.native_log"
 local writer = require "nginx.native_writer"
 
 local M = {}
 
-local function take(all, name)
-  local nodes = all[name]
-  all[name] = nil
-  return nodes
-end
-
-local function arg(all, name)
-  local nodes = take(all, name)
-  return nodes and nodes[1].args[1]
-end
-
-local function duration(text)
-  local ms = text and units.ms(text)
-  return ms and writer.duration(ms)
-end
-
-local function group(w, name, parts)
-  if #parts > 0 then
-    w:line("%s = { %s },", name, table.concat(parts, ", "))
-  end
-end
-
-local function add(parts, key, value)
-  if value then
-    parts[#parts + 1] = ("%s = %s"):format(key, value)
-  end
-end
+local take, arg, duration, group, add = args.take, args.arg, args.duration, args.group, args.add
 
 local function timeouts(w, all, is_tunnel)
   local parts = {}
@@ -158,74 +135,59 @@ local function retry(w, all)
   group(w, "retry", parts)
 end
 
+--- gzip, gunzip, ssi, expires.
+local function content(w, all)
+  local parts, types, level, min = {}, take(all, "gzip_types"), arg(all, "gzip_comp_level"), arg(all, "gzip_min_length")
+  local on = arg(all, "gzip")
+  take(all, "gzip_vary")
+  if on == "on" then
+    add(parts, "encodings", '{ "gzip" }')
+    add(parts, "types", types and args.list(types[1].args))
+    add(parts, "level", level)
+    add(parts, "min", min and args.quote(min:find("%a") and min:lower() or min .. "b"))
+    group(w, "compress", parts)
+  elseif on == "off" then
+    w:line("compress = false,")
+  end
+  for _, name in ipairs { "gunzip", "ssi" } do
+    if arg(all, name) == "on" then
+      w:line("%s = true,", name)
+    end
+  end
+  local expires = take(all, "expires")
+  if expires then
+    w:line("expires = %s,", expires[1].args[1] == "off" and "false" or args.quote(table.concat(expires[1].args, " ")))
+  end
+end
+
+--- Rewrites that stay in their location; others choose a location anew, which no route does.
+local function rewrites(w, all)
+  local parts = {}
+  for _, d in ipairs(take(all, "rewrite") or {}) do
+    if d.args[3] == "break" then
+      parts[#parts + 1] = ("[%q] = %q"):format("~ " .. d.args[1], d.args[2])
+    else
+      w:comment(d, "rewrite = { [\"~ …\"] = \"…\" } changes the path, the route stays; or a redirect, or a hook")
+    end
+  end
+  group(w, "rewrite", parts)
+end
+
 --- Options of a block; what is used is taken out of `all`.
-function M.options(w, _, all)
+function M.options(w, scope, all)
   timeouts(w, all, is_tunnel(all))
   buffers(w, all)
   body(w, all)
   retry(w, all)
   answer_headers(w, all)
   request_headers(w, all)
+  rewrites(w, all)
+  exchange.options(w, all)
+  guard.options(w, scope, all)
+  content(w, all)
   local version = arg(all, "proxy_http_version")
   if version == "1.0" then
     w:line('http = "1.0",')
-  end
-end
-
---- Zones of limit_req_zone by name: { key, rate }.
-local function zones(scope)
-  while scope.parent and scope.kind ~= "http" do
-    scope = scope.parent
-  end
-  local found = {}
-  for _, d in ipairs(scope.node and scope.node.block or {}) do
-    if d.name == "limit_req_zone" then
-      local zone = { key = d.args[1] }
-      for _, word in ipairs(d.args) do
-        zone.name = zone.name or word:match("^zone=([^:]+)")
-        zone.rate = zone.rate or word:match("^rate=(.+)$")
-      end
-      found[zone.name or ""] = zone
-    end
-  end
-  return found
-end
-
-local function rate_limits(all, scope, use)
-  local known = zones(scope)
-  for _, d in ipairs(take(all, "limit_req") or {}) do
-    local zone, burst, delay = nil, nil, true
-    for _, word in ipairs(d.args) do
-      zone = zone or known[word:match("^zone=(.+)$") or ""]
-      burst = burst or word:match("^burst=(%d+)$")
-      delay = delay and word ~= "nodelay"
-    end
-    if zone and zone.rate then
-      local by = (zone.key == "$binary_remote_addr" or zone.key == "$remote_addr") and "client_ip" or zone.key
-      use[#use + 1] = ('policy "rate_limit" { rate = %q%s%s, by = %q }'):format((zone.rate:gsub("r/", "/")),
-        burst and ", burst = " .. burst or "", burst and delay and ", delay = true" or "", by)
-    end
-  end
-end
-
-local function addresses(w, all, use)
-  local allowed, denied = take(all, "allow"), take(all, "deny")
-  if not allowed and not denied then
-    return
-  end
-  local list = {}
-  for _, d in ipairs(allowed or {}) do
-    list[#list + 1] = ("%q"):format(d.args[1])
-  end
-  local last = denied and denied[#denied]
-  if last and last.args[1] == "all" and #denied == 1 and #list > 0 then
-    use[#use + 1] = ('policy "ip_allow" { allow = { %s } }'):format(table.concat(list, ", "))
-    return
-  end
-  for _, nodes in ipairs { allowed or {}, denied or {} } do
-    for _, d in ipairs(nodes) do
-      w:comment(d, "the policy ip_allow knows only who is let in")
-    end
   end
 end
 
@@ -266,6 +228,46 @@ local function says_host(scope)
   return false
 end
 
+--- The folder of a block's files: `root` stands for the whole path, a native folder for what is behind the prefix.
+local function folder(scope, all)
+  local alias, root = arg(all, "alias"), arg(all, "root")
+  local outer = scope.parent
+  while not alias and not root and outer do
+    for _, d in ipairs(outer.node and outer.node.block or {}) do
+      root = d.name == "root" and d.args[1] or root
+    end
+    outer = outer.parent
+  end
+  local words = scope.kind == "location" and scope.node.args or {}
+  local plain = #words == 1 and words[1]:sub(1, 1) == "/" or words[1] == "=" or words[1] == "^~"
+  if root and plain and words[#words] ~= "/" then
+    return (root:gsub("/$", "") .. words[#words]:gsub("/$", ""))
+  end
+  return alias or root
+end
+
+local function files(w, scope, all)
+  local tries, own = take(all, "try_files"), all.root or all.alias
+  local index = take(all, "index")
+  if not tries and not own and not (index and scope.kind == "location") then
+    return
+  end
+  local path, parts = folder(scope, all), {}
+  if not tries and not index and path then
+    w:line("files = %q,", path)
+    return
+  end
+  add(parts, "root", args.quote(path or "html"))
+  add(parts, "index", index and args.list(index[1].args))
+  if tries then
+    local words = { unpack(tries[1].args) }
+    local last = table.remove(words)
+    add(parts, "try", args.list(words))
+    add(parts, "otherwise", last:match("^=(%d+)$") or args.quote(last))
+  end
+  group(w, "files", parts)
+end
+
 --- proxy_pass, return, root: what answers.
 function M.answer(w, scope, all, c)
   local pass, back = take(all, "proxy_pass"), take(all, "return")
@@ -274,7 +276,7 @@ function M.answer(w, scope, all, c)
   elseif pass then
     local url = pass[1].args[1]
     if url:find("$", 1, true) then
-      w:comment(pass[1], "an upstream that is computed is chosen by a rewrite hook: req.upstream = …")
+      w:line("proxy = %q,", url)
     else
       local value, uri = upstream_value(w, c, url)
       w:line("proxy = %s,", value)
@@ -287,24 +289,19 @@ function M.answer(w, scope, all, c)
       end
     end
   end
-  local use = {}
-  rate_limits(all, scope, use)
-  addresses(w, all, use)
-  if #use > 0 then
-    w:line("use = { %s },", table.concat(use, ", "))
-  end
-  local root = arg(all, "root") or arg(all, "alias")
-  if root and not pass and not back then
-    w:line("files = %q,", root)
+  if not pass and not back then
+    files(w, scope, all)
+  elseif take(all, "try_files") then
+    w:comment(scope.node, "try_files and a target exclude each other: files = { …, otherwise = \"@name\" } and a named route")
   end
 end
 
---- The pattern of a location; nil and why there is none.
+--- The pattern of a location.
 local function pattern(scope)
-  local args = scope.node.args
-  local path, modifier = args[#args], #args > 1 and args[1] or nil
+  local words = scope.node.args
+  local path, modifier = words[#words], #words > 1 and words[1] or nil
   if not modifier and path:sub(1, 1) == "@" then
-    return nil, "a named location: write its options where it is used, or as a hook"
+    return path
   elseif modifier == "=" then
     return path
   elseif modifier == "~" or modifier == "~*" then
@@ -312,24 +309,19 @@ local function pattern(scope)
   elseif path == "/" then
     return "/"
   end
-  return path:gsub("/+$", "") .. "/*"
+  return (path:gsub("/+$", "")) .. "/*"
 end
 
 --- One route per location, those inside it after it.
 function M.routes(w, scope, c, index, left_out)
   for _, child in ipairs(scope:each("location")) do
-    local path, why = pattern(child)
-    if path then
-      local all = index(child)
-      w:open(("route %q {"):format(path))
-      M.options(w, child, all)
-      M.answer(w, child, all, c)
-      all.access_log = nil
-      left_out(w, all)
-      w:close("},")
-    else
-      w:comment(child.node, why)
-    end
+    local all = index(child)
+    w:open(("route %q {"):format(pattern(child)))
+    log.options(w, child, all)
+    M.options(w, child, all)
+    M.answer(w, child, all, c)
+    left_out(w, all)
+    w:close("},")
     M.routes(w, child, c, index, left_out)
   end
 end
