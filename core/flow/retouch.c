@@ -154,6 +154,7 @@ static void refresh(const struct retouch *t, req *r, field *f)
 /* ---- cookies */
 
 enum { ATTRS_MAX = 32 };
+enum { FLAG_SECURE, FLAG_HTTPONLY, FLAG_SAMESITE, FLAG_COUNT };
 
 struct attr {
     str name, value; /* value.p NULL: none; name.p NULL: dropped */
@@ -172,7 +173,7 @@ static bool take_apart(str text, struct cookie *c)
     c->n = 0;
     c->changed = false;
     while (str_split(&text, ';', &part)) {
-        if (c->n == ATTRS_MAX - 3) { /* room for flags that are added */
+        if (c->n == ATTRS_MAX - FLAG_COUNT) { /* room for flags that are added */
             return false;
         }
         size_t eq = str_find(part, '=', 0);
@@ -233,9 +234,10 @@ static const struct rule *flags_rule(const struct retouch *t, req *r, str name)
     return NULL;
 }
 
-static struct attr *find_attr(struct cookie *c, str name)
+/* The first attribute of this name behind the `i`th, which may be the cookie itself. */
+static struct attr *next_attr(struct cookie *c, int i, str name)
 {
-    for (int i = 1; i < c->n; i++) {
+    while (++i < c->n) {
         if (c->v[i].name.p && str_ieq(c->v[i].name, name)) {
             return &c->v[i];
         }
@@ -243,50 +245,61 @@ static struct attr *find_attr(struct cookie *c, str name)
     return NULL;
 }
 
-/* Sets an attribute, or drops it (`on` false). value.p NULL: it has none. */
-static void set_flag(struct cookie *c, str name, str value, bool on)
+static void drop_attrs(struct cookie *c, int behind, str name)
 {
-    struct attr *a = find_attr(c, name);
-    if (!on) {
-        while (a) {
-            a->name.p = NULL;
-            a = find_attr(c, name);
-        }
-        return;
+    for (struct attr *a; (a = next_attr(c, behind, name)) != NULL;) {
+        a->name.p = NULL;
     }
-    if (!a) {
-        a = &c->v[c->n++];
-    } else if (!value.p || (a->value.p && str_ieq(a->value, value))) {
-        return; /* there already */
-    }
-    a->name = name;
-    a->value = value;
 }
 
+/* An attribute that flags are about, and what a word makes of it: there once with this value (NULL: any), or not at all. */
+
+static const char *const flag_names[FLAG_COUNT] = {"Secure", "HttpOnly", "SameSite"};
+
 static const struct flag {
-    const char *word;
-    const char *name, *value;
+    const char *word, *value;
+    uint8_t name;
     bool on;
 } flags[] = {
-    {"secure", "Secure", NULL, true},
-    {"nosecure", "Secure", NULL, false},
-    {"httponly", "HttpOnly", NULL, true},
-    {"nohttponly", "HttpOnly", NULL, false},
-    {"samesite=strict", "SameSite", "Strict", true},
-    {"samesite=lax", "SameSite", "Lax", true},
-    {"samesite=none", "SameSite", "None", true},
-    {"nosamesite", "SameSite", NULL, false},
+    {"secure", NULL, FLAG_SECURE, true},
+    {"nosecure", NULL, FLAG_SECURE, false},
+    {"httponly", NULL, FLAG_HTTPONLY, true},
+    {"nohttponly", NULL, FLAG_HTTPONLY, false},
+    {"samesite=strict", "Strict", FLAG_SAMESITE, true},
+    {"samesite=lax", "Lax", FLAG_SAMESITE, true},
+    {"samesite=none", "None", FLAG_SAMESITE, true},
+    {"nosamesite", NULL, FLAG_SAMESITE, false},
 };
 
+static void set_flag(struct cookie *c, const struct flag *to)
+{
+    str name = str_c(flag_names[to->name]), value = to->value ? str_c(to->value) : (str){NULL, 0};
+    struct attr *a = to->on ? next_attr(c, 0, name) : NULL;
+    if (to->on && !a) {
+        a = &c->v[c->n++]; /* take_apart left room for each of them once */
+        *a = (struct attr){name, value};
+    } else if (a && value.p && !(a->value.p && str_ieq(a->value, value))) {
+        *a = (struct attr){name, value};
+    }
+    drop_attrs(c, a ? (int)(a - c->v) : 0, name); /* browsers take the last one that they find */
+}
+
+/* Words can come from variables: any number of them in any order. The last one about an attribute holds. */
 static void apply_flags(const struct rule *rule, req *r, struct cookie *c)
 {
+    const struct flag *wish[FLAG_COUNT] = {NULL};
     str rest = tmpl_eval(rule->to, r), word;
     while (str_split(&rest, ' ', &word)) {
         for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
             if (str_ieq(word, str_c(flags[i].word))) {
-                set_flag(c, str_c(flags[i].name), str_c(flags[i].value), flags[i].on);
-                c->changed = true;
+                wish[flags[i].name] = &flags[i];
             }
+        }
+    }
+    for (int i = 0; i < FLAG_COUNT; i++) {
+        if (wish[i]) {
+            set_flag(c, wish[i]);
+            c->changed = true;
         }
     }
 }
