@@ -12,14 +12,13 @@ local declarations = {
 }
 
 local function json_of(t)
-  if t.can_many or t.short_type then
-    local one = {}
+  if t.short_type then
+    local long = {}
     for k, v in pairs(t) do
-      one[k] = v
+      long[k] = v
     end
-    one.can_many, one.short_type = nil, t.can_many and t.short_type or nil
-    local first = t.can_many and { type = "array", items = json_of(one) } or json_of(t.short_type)
-    return { anyOf = { first, json_of(one) } }
+    long.short_type = nil
+    return { anyOf = { json_of(t.short_type), json_of(long) } }
   end
   local out
   if t.is_record then
@@ -78,9 +77,6 @@ function Stubs:lua(t, name)
   end
   if t.short_type then
     text = self:lua(t.short_type, name) .. "|" .. text
-  end
-  if t.can_many then
-    text = ("%s|(%s)[]"):format(text, text)
   end
   if t.can_on then
     text = text .. "|boolean"

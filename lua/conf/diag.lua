@@ -155,9 +155,11 @@ end
 function M.nearest(word, among)
   local best, least = nil, math.max(1, math.floor(#word / 3)) + 1
   for _, candidate in ipairs(among) do
-    local d = distance.between(word:lower(), candidate:lower())
-    if d < least then
-      best, least = candidate, d
+    if math.abs(#candidate - #word) < least then -- words are at least as far apart as their lengths
+      local d = distance.between(word:lower(), candidate:lower())
+      if d < least then
+        best, least = candidate, d
+      end
     end
   end
   return best

@@ -21,6 +21,9 @@ Parser.__index = Parser
 ---@field block nginx.Node[]|nil
 ---@field text string|nil       of a block in Lua
 
+--- Blocks in one another further than this are a mistake; and we call ourselves for each.
+local BLOCKS_MAX = 100
+
 local stop = {}
 
 --- Reports and unwinds: what follows a syntax error cannot be understood.
@@ -93,6 +96,17 @@ function Parser:arguments(d)
   end
 end
 
+function Parser:block(d, out)
+  if self.blocks >= BLOCKS_MAX then
+    self:fail(d, ('too many blocks in one another: "%s"'):format(d.name))
+  end
+  d.block = {}
+  out[#out + 1] = d
+  self.blocks = self.blocks + 1
+  self:directives(d.block, d)
+  self.blocks = self.blocks - 1
+end
+
 function Parser:directive(first, out)
   local d = {
     name = first.text, args = {}, args_at = {}, quoted = {}, file = self.file, line = first.line, col = first.col, len = first.len,
@@ -104,9 +118,7 @@ function Parser:directive(first, out)
     elseif d.name:find("_by_lua_block$") then
       self:foreign(d)
     else
-      d.block = {}
-      out[#out + 1] = d
-      return self:directives(d.block, d)
+      return self:block(d, out)
     end
   elseif d.name == "include" then
     return self:include(d, out)
@@ -157,7 +169,8 @@ end
 ---@return nginx.Node[] nodes, boolean complete
 function M.parse(opts, file, text)
   local self = setmetatable({
-    report = opts.report, source = opts.source, read = opts.read, glob = opts.glob, folder = opts.folder, inline = opts.inline, depth = 0,
+    report = opts.report, source = opts.source, read = opts.read, glob = opts.glob, folder = opts.folder, inline = opts.inline,
+    depth = 0, blocks = 0,
   }, Parser)
   local out = {}
   local ok, err = pcall(self.file_into, self, file, text, out)

@@ -44,6 +44,14 @@ local function collect(modules)
   return specs
 end
 
+local known
+
+--- The same for every file: collected once.
+local function all_specs()
+  known = known or collect(require "nginx.directives")
+  return known
+end
+
 --- Names as `if` is called depending on where it stands.
 local function kind_of(spec, scope)
   return type(spec.block) == "function" and spec.block(scope) or spec.block
@@ -59,13 +67,25 @@ local function counts(spec, n)
   return args == nil or (n >= args[1] and n <= args[2])
 end
 
-function Translate:unknown(d)
+--- A file of something else is wrong in every line: nobody reads what each of them might have meant.
+local HINTS_MAX = 20
+
+--- The directive that was meant, most likely.
+function Translate:nearest(name)
+  self.hints = self.hints + 1
+  if self.hints > HINTS_MAX then
+    return nil
+  end
   local names = {}
-  for name in pairs(self.specs) do
-    names[#names + 1] = name
+  for known_name in pairs(self.specs) do
+    names[#names + 1] = known_name
   end
   table.sort(names)
-  local module, near = describe.module_of(d.name), diag.nearest(d.name, names)
+  return diag.nearest(name, names)
+end
+
+function Translate:unknown(d)
+  local module, near = describe.module_of(d.name), self:nearest(d.name)
   local hint = module and ("nginx has it in its %s module; it is not supported here"):format(module)
     or near and ("did you mean %s?"):format(near)
   self.c.diags:add("error", d, ('unknown directive "%s"'):format(d.name), { word = "emerg", hint = hint })
@@ -316,8 +336,7 @@ end
 ---@return table|nil model
 function M.load(opts, diags)
   local c = report.new({ path = opts.path, prefix = opts.prefix, read = opts.reader, glob = opts.glob, env = opts.env }, diags)
-  local modules = require "nginx.directives"
-  local self = setmetatable({ c = c, modules = modules, specs = collect(modules) }, Translate)
+  local self = setmetatable({ c = c, modules = require "nginx.directives", specs = all_specs(), hints = 0 }, Translate)
   if not self:read(opts, diags) or diags.errors > 0 then
     return nil
   elseif opts.only_blocks then

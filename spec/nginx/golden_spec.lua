@@ -74,3 +74,22 @@ describe("the report on", function()
     end)
   end
 end)
+
+describe("a file of something else", function()
+  it("is refused at once, and not every word is compared with all directives", function()
+    local lines = {}
+    for i = 1, 3000 do
+      lines[i] = ("wroker_processes%d on;"):format(i)
+    end
+    local began = os.clock()
+    local ok, _, diags = conf.load { path = "wrong.conf", text = table.concat(lines, "\n") .. "\nevents {}\n" }
+    assert.is_false(ok)
+    assert.equal(3000, #diags)
+    local hints = 0
+    for _, d in ipairs(diags) do
+      hints = hints + (d.hint and 1 or 0)
+    end
+    assert.equal(20, hints)
+    assert.is_true(os.clock() - began < 5)
+  end)
+end)

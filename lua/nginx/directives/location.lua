@@ -47,6 +47,7 @@ end
 local function open(d, scope, c)
   local m = match_of(d.args)
   if not m then
+    scope.match = { match = "regex", pattern = d.args[2] } -- for those inside: one error is told, not its consequences
     return nil, ('invalid location modifier "%s"'):format(d.args[1])
   end
   scope.match = m
