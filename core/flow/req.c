@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "base/zero.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
@@ -77,7 +76,7 @@ req *req_new(loop *l, plan *p, const plan_listen *listen, const struct proto_ops
 {
     req *r = req_alloc();
     r->client.facts = NULL;
-    zero((char *)r + offsetof(req, plan), sizeof *r - offsetof(req, plan));
+    memset((char *)r + offsetof(req, plan), 0, sizeof *r - offsetof(req, plan));
     r->l = l;
     r->id = reqs.next_id++;
     r->plan = plan_ref(p);
