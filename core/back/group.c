@@ -306,7 +306,7 @@ void group_copy_conf(group *g, const struct conf_upstream *c)
     g->own = *c;
     g->own.name = g->name;
     g->own.peers = (struct conf_peers){0};
-    g->own.check_method = g->own.check_path = g->own.check_host = g->own.check_body = STR_EMPTY;
+    g->own.check_method = g->own.check_path = g->own.check_host = g->own.check_body = g->own.check_service = STR_EMPTY;
     g->own.check_headers = g->own.check_status = (struct conf_strs){0};
     g->own.hash_key = g->own.tls_name = g->own.label = STR_EMPTY;
     g->own.tls_ca_pem = g->own.tls_cert_pem = g->own.tls_key_pem = STR_EMPTY;

@@ -142,6 +142,9 @@ static int read_body(struct probe *pr)
             return (int)n;
         }
     }
+    if (pr->of->spec.kind == CONF_CHECK_GRPC) {
+        return probe_grpc_verdict(f, &pr->body);
+    }
     return probe_spec_takes_body(&pr->of->spec, &pr->body, &pr->pool) ? 0 : ERR_CHECK_BODY;
 }
 
@@ -168,7 +171,7 @@ static int start(struct probe *pr)
     if (ps->spec.port && at.sa.sa_family != AF_UNIX) {
         addr_set_port(&at, ps->spec.port);
     }
-    struct lease_args a = {.fresh = true, .user = &pr->job, .at = &at, .tls = ps->g->tls};
+    struct lease_args a = {.fresh = true, .user = &pr->job, .at = &at, .tls = ps->g->tls, .h2 = ps->spec.h2};
     a.tls_name = !ps->g->tls ? STR_EMPTY : ps->spec.tls_name.n ? ps->spec.tls_name : host_of(pr);
     fetch_init(&pr->f, &pr->pool, loop_of(pr), &pr->job);
     pr->f.method = METHOD_GET;
@@ -176,6 +179,28 @@ static int start(struct probe *pr)
     pr->step = PROBE_CONNECT;
     timer_set(loop_of(pr), &pr->deadline, ps->spec.timeout);
     return lease_start(&pr->f.lease, loop_of(pr), pr->p, &a);
+}
+
+/* The connection stands: the request goes out. */
+static int ask(struct probe *pr)
+{
+    const struct probe_spec *spec = &pr->of->spec;
+    fetch *f = &pr->f;
+    str head = probe_spec_head(spec, host_of(pr), &pr->pool);
+    pr->step = PROBE_HEAD;
+    if (!f->lease.h2) {
+        f->upload_done = true;
+        bufq_push_copy(&f->upload, head);
+        return spec->kind == CONF_CHECK_GRPC ? ERR_CHECK_GRPC : 0; /* the peer chose HTTP/1 */
+    }
+    int rc = h2_client_attach(f);
+    f->upload_done = spec->kind != CONF_CHECK_GRPC;
+    rc = rc < 0 ? rc : f->ops->start(f, head, NULL);
+    if (!f->upload_done) {
+        probe_grpc_write(spec->service, &f->upload);
+        f->upload_done = true;
+    }
+    return rc;
 }
 
 /* Goes on as far as it can: 0 the check is passed, ERR_AGAIN, < 0 it is not. */
@@ -194,9 +219,10 @@ static int run(struct probe *pr)
         if (pr->of->spec.kind == CONF_CHECK_TCP) {
             return 0;
         }
-        pr->step = PROBE_HEAD;
-        probe_spec_write(&pr->of->spec, host_of(pr), &pr->f.upload);
-        pr->f.upload_done = true;
+        rc = ask(pr);
+        if (rc < 0) {
+            return rc;
+        }
     }
     if (pr->step == PROBE_HEAD) {
         rc = read_head(pr);

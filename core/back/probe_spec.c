@@ -49,6 +49,7 @@ void probe_spec_fini(struct probe_spec *ps)
 {
     free(ps->line);
     free(ps->host);
+    free(ps->service);
     free(ps->fields);
     free(ps->text);
     regex_free(ps->pattern);
@@ -75,10 +76,12 @@ static char *fields_of(const struct conf_upstream *c)
 static void set_texts(struct probe_spec *ps, const struct conf_upstream *c)
 {
     char line[REQUEST_MAX];
-    str method = c->check_method.n ? c->check_method : STR("GET");
-    str path = c->check_path.n ? c->check_path : STR("/");
+    bool grpc = ps->kind == CONF_CHECK_GRPC;
+    str method = grpc ? STR("POST") : c->check_method.n ? c->check_method : STR("GET");
+    str path = grpc ? STR("/grpc.health.v1.Health/Check") : c->check_path.n ? c->check_path : STR("/");
     snprintf(line, sizeof line, "%.*s %.*s HTTP/1.1\r\n", STR_ARG(method), STR_ARG(path));
     ps->line = copy(str_c(line));
+    ps->service = copy(c->check_service.n ? c->check_service : STR_EMPTY);
     ps->host = c->check_host.n ? copy(c->check_host) : NULL;
     ps->fields = fields_of(c);
     ps->text = NULL;
@@ -108,17 +111,21 @@ void probe_spec_init(struct probe_spec *ps, const struct conf_upstream *c)
     ps->rise = c->check_rise > 1 ? (uint32_t)c->check_rise : 1;
     ps->fall = c->check_fall > 1 ? (uint32_t)c->check_fall : 1;
     ps->port = (uint16_t)c->check_port;
+    ps->h2 = ps->kind == CONF_CHECK_GRPC || (c->http2 && !ps->port); /* another port may speak anything */
     set_texts(ps, c);
 }
 
-void probe_spec_write(const struct probe_spec *ps, str host, bufq *q)
+str probe_spec_head(const struct probe_spec *ps, str host, pool *p)
 {
-    bufq_push_copy(q, str_c(ps->line));
-    bufq_push_copy(q, STR("Host: "));
-    bufq_push_copy(q, host);
-    bufq_push_copy(q, STR("\r\nUser-Agent: moongate-health\r\nConnection: close\r\n"));
-    bufq_push_copy(q, str_c(ps->fields));
-    bufq_push_copy(q, STR("\r\n"));
+    static const char format[] = "%sHost: %.*s\r\nUser-Agent: moongate-health\r\n%s%s\r\n";
+    char own[96] = "Connection: close\r\n";
+    if (ps->kind == CONF_CHECK_GRPC) {
+        snprintf(own, sizeof own, "Content-Type: application/grpc\r\ngrpc-timeout: %dm\r\n", ps->timeout < 99999999 ? (int)ps->timeout : 99999999);
+    }
+    int n = snprintf(NULL, 0, format, ps->line, STR_ARG(host), own, ps->fields);
+    char *text = pool_alloc(p, (size_t)n + 1);
+    snprintf(text, (size_t)n + 1, format, ps->line, STR_ARG(host), own, ps->fields);
+    return str_of(text, (size_t)n);
 }
 
 bool probe_spec_takes_status(const struct probe_spec *ps, int status)
@@ -128,7 +135,7 @@ bool probe_spec_takes_status(const struct probe_spec *ps, int status)
 
 bool probe_spec_wants_body(const struct probe_spec *ps)
 {
-    return ps->text || ps->pattern;
+    return ps->text || ps->pattern || ps->kind == CONF_CHECK_GRPC;
 }
 
 bool probe_spec_takes_body(const struct probe_spec *ps, const bufq *q, pool *p)

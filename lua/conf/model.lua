@@ -433,7 +433,7 @@
 ---@field balance_by? "conns"|"header"|"last_byte" random: the better of two by; least_time: which time; conns with random: just one
 ---@field balance_two? boolean random: the better of two
 ---@field balance_inflight? boolean least_time: count requests that still wait
----@field check? "off"|"http"|"tcp" active checks
+---@field check? "off"|"http"|"tcp"|"grpc" active checks
 ---@field check_every? integer  (ms)
 ---@field check_timeout? integer of a whole check (ms)
 ---@field check_jitter? integer percent that pauses vary by
@@ -442,6 +442,7 @@
 ---@field check_port? integer instead of the peer's; 0: that
 ---@field check_method? string absent: GET
 ---@field check_path? string with query; absent: /
+---@field check_service? string grpc: whose health is asked for; absent: the whole server's
 ---@field check_host? string Host; absent: the peer's name or address
 ---@field check_headers? string[] more fields, "Name: value"
 ---@field check_status? string[] good ones: "200", "2xx"; empty: 2xx and 3xx

@@ -250,7 +250,8 @@ M.upstream = record({
       field("panic", t.integer(0, 100), "percent of the peers that may be out at once"),
     }:off(), "what failures of real requests mean; false: nothing"),
     field("active", record {
-      field("type", t.enum("http", "tcp"), "http asks for a path, tcp only connects"),
+      field("type", t.enum("http", "tcp", "grpc"), "http asks for a path, tcp only connects, grpc asks grpc.health.v1.Health"),
+      field("service", t.string, "grpc: whose health is asked for; the whole server's when not written"),
       field("path", t.string, "what is asked for"),
       field("method", t.string, "how"),
       field("host", t.string, "Host; the peer's name or address when not written"),

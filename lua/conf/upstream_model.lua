@@ -40,6 +40,25 @@ local function tls_fields(c, u, d, o, peers)
   end
 end
 
+--- The longest name of a service that a check asks for.
+local SERVICE_MAX = 255
+
+local function grpc_check(c, u, d, o)
+  local a = o.health and o.health.active
+  if not a or not (a.type == "grpc" or a.service) then
+    return
+  end
+  local at = { holder = d.body, key = "health", decl = d }
+  if a.type ~= "grpc" then
+    c:report(at, "health.active.service is for checks of type = \"grpc\"")
+  elseif #(a.service or "") > SERVICE_MAX then
+    c:report(at, ("health.active.service is longer than %d bytes"):format(SERVICE_MAX))
+  elseif u.tls and not u.http2 then
+    c:report(at, "checks of type = \"grpc\" need HTTP/2 to the peers", { hint = "add http2 = true" })
+  end
+  u.check_service = a.service
+end
+
 local function active(u, a)
   u.check = a.type or "http"
   u.check_path, u.check_method, u.check_host, u.check_port = a.path, a.method, a.host, a.port
@@ -136,6 +155,7 @@ function M.build(c, d, o)
   for _, p in ipairs(peers) do
     u.http2 = u.http2 == nil and p.http2 or u.http2
   end
+  grpc_check(c, u, d, o)
   return u
 end
 
