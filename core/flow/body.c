@@ -11,7 +11,7 @@
 
 #include <unistd.h>
 
-enum { PIECE = 64 * 1024, HOLD_TURNS = 64 };
+enum { PIECE = 256 * 1024, HOLD_TURNS = 16 };
 
 struct body {
     bufq held;        /* in order; memory slices, then file slices */
