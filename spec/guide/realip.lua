@@ -27,7 +27,7 @@ site "app.example.com" {
   proxy = backend,
 
   route "/limited" { use = { policy "rate_limit" { rate = "1/m", by = "client_ip", status = 503 } } },
-  route "/acl"     { use = { policy "ip_allow" { deny = { "203.0.113.66" } } } },
+  route "/acl"     { access = { "deny 203.0.113.66" } },
 }
 
 site "app.example.com" {
