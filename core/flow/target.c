@@ -57,6 +57,24 @@ static int find_group(req *r, const struct errand *e, str authority)
     return rc < 0 && rc != ERR_RESOLVE ? ERR_IO : rc;
 }
 
+/* Bytes of the URL that are its scheme, *secure; 0: it has none that is known. */
+static size_t scheme_of(str url, bool grpc, bool *secure)
+{
+    static const struct {
+        str text;
+        bool grpc, secure;
+    } all[] = {
+        {{"http://", 7}, false, false}, {{"https://", 8}, false, true}, {{"grpc://", 7}, true, false}, {{"grpcs://", 8}, true, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (all[i].grpc == grpc && str_has_iprefix(url, all[i].text)) {
+            *secure = all[i].secure;
+            return all[i].text.n;
+        }
+    }
+    return 0;
+}
+
 int target_evaluate(req *r)
 {
     struct errand *e = errand_of(r);
@@ -64,8 +82,9 @@ int target_evaluate(req *r)
         return 0;
     }
     str url = tmpl_eval(r->route->exchange->target, r);
-    size_t skip = str_has_iprefix(url, STR("http://")) ? 7 : str_has_iprefix(url, STR("https://")) ? 8 : 0;
-    if (!skip) {
+    bool grpc = r->route->exchange->c->grpc, secure = false;
+    size_t skip = scheme_of(url, grpc, &secure);
+    if (!skip && (!grpc || str_search(url, STR("://")) < url.n)) {
         log_error("invalid URL prefix in \"%.*s\"", STR_ARG(url));
         return ERR_IO;
     }
@@ -76,7 +95,7 @@ int target_evaluate(req *r)
         return ERR_IO;
     }
     e->evaluated = true;
-    e->secure = skip == 8;
+    e->secure = secure;
     str host;
     split_port(authority, &host, &e->port);
     if (!e->port.n) {

@@ -309,6 +309,7 @@
 
 ---@class conf.model.exchange
 ---@field target? string URL made for each request: its host is an upstream's name or an address; replaces the route's upstream ($variables)
+---@field grpc? boolean a URL is grpc://..., grpcs://... or an address alone
 ---@field url_host? string $proxy_host; absent: the upstream's name
 ---@field url_port? string $proxy_port
 ---@field tls? integer TLS towards the upstream; -1: as the upstream says (index from 0)

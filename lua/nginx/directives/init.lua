@@ -18,6 +18,8 @@ return {
   require "nginx.directives.proxy",
   require "nginx.directives.proxy_headers",
   require "nginx.directives.proxy_ssl",
+  require "nginx.directives.grpc",
+  require "nginx.directives.grpc_ssl",
   require "nginx.directives.client_body",
   require "nginx.directives.realip",
   require "nginx.directives.limit",

@@ -2,6 +2,7 @@
 --- responses are in proxy_headers.lua, TLS in proxy_ssl.lua.
 local exchange = require "nginx.exchange"
 local units = require "nginx.units"
+local way = require "nginx.upstream_way"
 
 local everywhere = "http server location"
 
@@ -15,20 +16,6 @@ end
 
 -- ---- proxy_pass
 
---- "unix:/path:/uri", "host:port/uri": authority and URI.
-local function split(rest)
-  local host, uri = rest:match("^(unix:[^:]+):?(.*)$")
-  if not host then
-    host, uri = rest:match("^([^/?#]*)(.*)$")
-  end
-  return host, uri
-end
-
-local function has_bad_port(host)
-  local port = host:match("^[^%[:]*:(.*)$") or host:match("^%[.*%]:(.*)$")
-  return port and not host:find("^unix:") and (not port:find("^%d+$") or tonumber(port) > 65535)
-end
-
 --- proxy_pass URL: { scheme, host, uri }, or { url } when it has variables.
 local function proxy_pass(d, scope)
   local url = d.args[1]
@@ -40,10 +27,10 @@ local function proxy_pass(d, scope)
   if scheme ~= "http" and scheme ~= "https" then
     return nil, "invalid URL prefix"
   end
-  local host, uri = split(rest)
+  local host, uri = way.split(rest)
   if host == "" then
     return nil, ('no host in upstream "%s"'):format(rest)
-  elseif has_bad_port(host) then
+  elseif way.has_bad_port(host) then
     return nil, ('invalid port in upstream "%s"'):format(rest)
   end
   local where = scope.match and scope.match.match
@@ -57,27 +44,6 @@ local function proxy_pass(d, scope)
   return { scheme = scheme, host = host, uri = uri ~= "" and uri or nil }
 end
 
---- The numbers of a group that no upstream {} describes.
-local function implicit(name, address)
-  return {
-    name = name, peers = address and { { address = address, fails = 1, window = 10000 } } or {}, balance = "round_robin",
-    keepalive_idle = 0, passive_fails = 1, passive_window = 10000, panic_percent = 0, retry_budget = 0,
-  }
-end
-
---- The group of a URL: one that has the name, else one made of the address.
-local function group(c, p)
-  local index = c:upstream_ref(p.host)
-  if index then
-    return index
-  end
-  local address = p.host
-  if not address:find("^unix:") and not address:find(":%d+$") then
-    address = address .. (p.scheme == "https" and ":443" or ":80")
-  end
-  return (c:intern("upstreams", address, implicit(address, address)))
-end
-
 --- The path that the location stands for.
 local function location_of(scope)
   while scope and not scope.match do
@@ -87,7 +53,7 @@ local function location_of(scope)
 end
 
 local function fixed_target(scope, r, x, p, c)
-  r.upstream = group(c, p)
+  r.upstream = way.group(c, p)
   local is_unix = p.host:find("^unix:")
   x.url_host = is_unix and "localhost" or p.host
   x.url_port = p.host:match(":(%d+)$") or (is_unix and "" or p.scheme == "https" and "443" or "80")
@@ -99,40 +65,13 @@ local function fixed_target(scope, r, x, p, c)
 end
 
 local function made_target(r, x, p, c)
-  r.upstream = c:intern("upstreams", "$", implicit("$", nil))
+  r.upstream = c:intern("upstreams", "$", way.implicit("$", nil))
   x.target = p.url
   x.secure = not p.url:find("^[hH][tT][tT][pP]:")
   r.host_header = "$proxy_host"
 end
 
--- ---- proxy_next_upstream
-
-local bits = {
-  error = 1, timeout = 2, invalid_header = 4, http_500 = 8, http_502 = 16, http_503 = 32, http_504 = 64, http_403 = 128, http_404 = 256,
-  http_429 = 512, non_idempotent = 1024, off = 2048, updating = 0,
-}
-
-local function next_upstream(d)
-  local mask, seen = 0, {}
-  for _, word in ipairs(d.args) do
-    local bit = bits[word]
-    if not bit then
-      return nil, ('invalid value "%s"'):format(word)
-    end
-    mask = mask + (seen[word] and 0 or bit)
-    seen[word] = true
-  end
-  return seen.off and bits.off or mask > 0 and mask or bits.off
-end
-
 -- ---- the rest
-
-local function bind(d)
-  if d.args[2] and d.args[2] ~= "transparent" then
-    return nil, ('invalid parameter "%s"'):format(d.args[2])
-  end
-  return d.args[1] == "off" and "" or d.args[1]
-end
 
 --- nginx's own "4k" units, or variables.
 local function rate(d)
@@ -219,12 +158,12 @@ return {
     proxy_set_body = opt(units.string),
     proxy_pass_request_headers = opt(units.onoff, true),
     proxy_pass_request_body = opt(units.onoff, true),
-    proxy_bind = opt(bind, "", { 1, 2 }),
+    proxy_bind = opt(way.bind, "", { 1, 2 }),
     proxy_socket_keepalive = opt(units.onoff, false),
     proxy_connect_timeout = opt(units.time, 60000),
     proxy_send_timeout = opt(units.time, 60000),
     proxy_read_timeout = opt(units.time, 60000),
-    proxy_next_upstream = opt(next_upstream, 3, "1+"),
+    proxy_next_upstream = opt(way.next_upstream, 3, "1+"),
     proxy_next_upstream_tries = opt(units.number, 0),
     proxy_next_upstream_timeout = opt(units.time, 0),
     proxy_intercept_errors = opt(units.onoff, false),

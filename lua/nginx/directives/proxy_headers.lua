@@ -1,5 +1,6 @@
 --- Fields on their way up and down: proxy_set_header, proxy_hide_header and its kin, proxy_redirect, proxy_cookie_*.
 local exchange = require "nginx.exchange"
+local fields = require "nginx.upstream_fields"
 local units = require "nginx.units"
 
 local everywhere = "http server location"
@@ -84,59 +85,7 @@ local function flags(d, scope)
   return rule
 end
 
-local known_ignored = {
-  ["x-accel-redirect"] = true, ["x-accel-expires"] = true, ["x-accel-limit-rate"] = true, ["x-accel-buffering"] = true,
-  ["x-accel-charset"] = true, expires = true, ["cache-control"] = true, ["set-cookie"] = true, vary = true,
-}
-
-local function ignored(d)
-  for _, name in ipairs(d.args) do
-    if not known_ignored[name:lower()] then
-      return nil, ('invalid value "%s"'):format(name)
-    end
-  end
-  return d.args
-end
-
 -- ---- the model
-
---- proxy_set_header: Host has its own place.
-local function request_fields(scope, r)
-  local ops = {}
-  for _, args in ipairs(scope:get("proxy_set_header") or {}) do
-    if args[1]:lower() == "host" then
-      r.host_header = args[2]
-    else
-      ops[#ops + 1] = { op = "set", name = args[1], value = args[2] }
-    end
-  end
-  r.request_headers = ops
-end
-
-local function set_of(list)
-  local set = {}
-  for _, name in ipairs(list) do
-    set[name:lower()] = true
-  end
-  return set
-end
-
-local function response_fields(scope, r, x)
-  local shown = scope:get("proxy_pass_header") or {}
-  local is_shown = set_of(shown)
-  local hidden = {}
-  for _, name in ipairs(scope:get("proxy_hide_header") or {}) do
-    if not is_shown[name:lower()] then
-      hidden[#hidden + 1] = name
-    end
-  end
-  if not is_shown["x-pad"] then
-    hidden[#hidden + 1] = "X-Pad"
-  end
-  r.hide_headers = hidden
-  x.show_headers = shown
-  x.ignore_headers = scope:get("proxy_ignore_headers") or {}
-end
 
 --- proxy_redirect default: the URL of proxy_pass becomes the location's path.
 local function default_redirect(scope, r)
@@ -190,8 +139,8 @@ local function route(scope, r, c)
     return
   end
   local x = exchange.of(r)
-  request_fields(scope, r)
-  response_fields(scope, r, x)
+  fields.request(scope, r, "proxy")
+  fields.response(scope, r, x, "proxy")
   redirects(scope, r, x, c)
   cookies(scope, x)
 end
@@ -201,7 +150,7 @@ return {
     proxy_set_header = many(2),
     proxy_hide_header = many(1, units.string),
     proxy_pass_header = many(1, units.string),
-    proxy_ignore_headers = { where = everywhere, args = "1+", parse = ignored },
+    proxy_ignore_headers = { where = everywhere, args = "1+", parse = fields.ignored },
     proxy_redirect = many({ 1, 2 }, redirect),
     proxy_cookie_domain = many({ 1, 2 }, cookie),
     proxy_cookie_path = many({ 1, 2 }, cookie),

@@ -1,0 +1,2 @@
+--- grpc_ssl_*: TLS towards upstreams of gRPC.
+return require "nginx.upstream_ssl" "grpc"
