@@ -69,17 +69,19 @@ static int place_state_folder(char *buf, size_t cap)
     return n > 0 && (size_t)n < cap ? 0 : ERR_INVALID;
 }
 
-/* Whatever of it is missing. What cannot be made is found when the file is written. */
-static void place_make_path(char *path)
+void place_make_above(const char *path)
 {
-    for (char *p = path + 1; *p; p++) {
+    char folder[4096];
+    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder) {
+        return;
+    }
+    for (char *p = folder + 1; *p; p++) {
         if (*p == '/') {
             *p = '\0';
-            (void)!mkdir(path, 0700);
+            (void)!mkdir(folder, 0700);
             *p = '/';
         }
     }
-    (void)!mkdir(path, 0700);
 }
 
 int place_of_state(const recipe *r, char *buf, size_t cap)
@@ -88,7 +90,6 @@ int place_of_state(const recipe *r, char *buf, size_t cap)
     if (place_state_folder(folder, sizeof folder) < 0 || place_digits(r, hex) < 0) {
         return ERR_INVALID;
     }
-    place_make_path(folder);
     int n = snprintf(buf, cap, "%s/%s.upstreams", folder, hex);
     return n > 0 && (size_t)n < cap ? 0 : ERR_INVALID;
 }

@@ -17,8 +17,10 @@ enum { PLACE_MAX = 100 /* fits sun_path */ };
 /* 0; ERR_INVALID: the folder's name is too long. */
 MUST_USE int place_of(const recipe *r, char *buf, size_t cap);
 /* Where a configuration keeps its state when it does not say: <state folder>/<the same digits>.upstreams, the folder being $MOONGATE_STATE, systemd's $STATE_DIRECTORY,
- * /var/lib/moongate for root, else $XDG_STATE_HOME/moongate or ~/.local/state/moongate. The folder is made (0700). 0; ERR_INVALID: there is none, or its name is too long. */
+ * /var/lib/moongate for root, else $XDG_STATE_HOME/moongate or ~/.local/state/moongate. 0; ERR_INVALID: there is none, or its name is too long. */
 MUST_USE int place_of_state(const recipe *r, char *buf, size_t cap);
+/* Makes the folders above a file (0700), as far as they are missing and can be made: whether they are there is found by whoever opens the file. */
+void place_make_above(const char *path);
 /* Makes the folder (0700 unless root's). 0 or ERR_*: it cannot be made or belongs to somebody else.
  */
 MUST_USE int place_make_folder(void);

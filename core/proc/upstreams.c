@@ -105,6 +105,9 @@ static int save(const upstreams *u, const changes *c, char *err, size_t cap)
         snprintf(err, cap, "there is no folder to keep changes in: name a file with admin = { state = \"…\" }");
         return ERR_IO;
     }
+    if (u->own_place) {
+        place_make_above(u->path);
+    }
     snprintf(temp, sizeof temp, "%s.new", u->path);
     char *text = text_of(c, &n);
     bool ok = text && write_file(temp, text, n) && rename(temp, u->path) == 0;
@@ -116,9 +119,10 @@ static int save(const upstreams *u, const changes *c, char *err, size_t cap)
     return ok ? 0 : ERR_IO;
 }
 
-static void find_path(const struct master *m, char *path, size_t cap)
+static void find_path(struct master *m, char *path, size_t cap)
 {
     path[0] = '\0';
+    m->upstreams.own_place = m->sum.upstream_state.n == 0;
     if (m->sum.upstream_state.n) {
         snprintf(path, cap, "%.*s", STR_ARG(m->sum.upstream_state));
     } else if (place_of_state(m->recipe, path, cap) < 0) {

@@ -15,6 +15,7 @@ struct crew_worker;
 typedef struct upstreams {
     changes all;
     char path[4096]; /* of the file; empty: there is no place for one */
+    bool own_place;  /* the default one: its folder is made when it is needed */
     char event[600]; /* for the workers, of the last wish: "up UPSTREAM SERVER", or empty */
 } upstreams;
 

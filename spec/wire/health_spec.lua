@@ -172,3 +172,117 @@ describe("outlier detection", function()
     assert.same({ 5 }, spread(gw, 5, { a }))
   end))
 end)
+
+describe("the panic share", function()
+  --- A gateway over four origins, and itself: each answers who it is while it is well, and cuts otherwise.
+  local function four(options)
+    local all, ports = {}, {}
+    for i = 1, 4 do
+      local o
+      o = origin.start(function(_, res)
+        if not o.well then
+          return res:cut()
+        end
+        return 200, nil, tostring(i)
+      end)
+      o.well = true
+      all[i], ports[i] = o, o.port
+    end
+    return start(ports, options, 2), all
+  end
+
+  local function count(gw, state)
+    local n = 0
+    for _, s in pairs(states(gw)) do
+      n = n + (s == state and 1 or 0)
+    end
+    return n
+  end
+
+  --- Requests until as many as that are out, and some more.
+  local function ask(gw, ejected)
+    wait.till(function()
+      client.get(gw.port, "/")
+      return count(gw, "ejected") >= ejected
+    end, ejected .. " to be out", 10)
+    for _ = 1, 12 do
+      client.get(gw.port, "/")
+    end
+  end
+
+  it("keeps failing peers in rotation when too many fail", run(function()
+    local gw, all = four('health = { passive = { fails = 1, window = "60s", panic = 50 } }')
+    for i = 1, 3 do
+      all[i].well = false
+    end
+    ask(gw, 2)
+    assert.equal(2, count(gw, "ejected"))
+    assert.equal(2, count(gw, "up"))
+    for i = 1, 3 do
+      all[i].well = true
+    end
+    local found = {} -- the one that stayed in is asked at once, the two others are not before their window is over
+    for _ = 1, 12 do
+      found[client.get(gw.port, "/").body] = true
+    end
+    assert.is_true(found["4"])
+    local n = 0
+    for _ in pairs(found) do
+      n = n + 1
+    end
+    assert.equal(2, n)
+  end))
+
+  it("is a share of the peers that are in service: drained ones do not count", run(function()
+    local gw, all = four('health = { passive = { fails = 1, window = "60s", panic = 50 } }')
+    for i = 3, 4 do
+      assert.equal(0, ctl.run(gw, "upstream", "drain", "u", "127.0.0.1:" .. all[i].port).status)
+    end
+    for i = 1, 2 do
+      all[i].well = false
+    end
+    ask(gw, 1)
+    assert.equal(1, count(gw, "ejected"))
+    assert.equal(1, count(gw, "up"))
+    assert.equal(2, count(gw, "drained"))
+  end))
+
+  it("of 0 ejects nobody, of 100 everybody", run(function()
+    local gw, all = four('health = { passive = { fails = 1, window = "60s", panic = 0 } }')
+    for i = 1, 4 do
+      all[i].well = false
+    end
+    for _ = 1, 12 do
+      client.get(gw.port, "/")
+    end
+    assert.equal(4, count(gw, "up"))
+    gw, all = four('health = { passive = { fails = 1, window = "60s", panic = 100 } }')
+    for i = 1, 4 do
+      all[i].well = false
+    end
+    ask(gw, 4)
+    assert.equal(502, client.get(gw.port, "/").status)
+  end))
+end)
+
+describe("a slow start", function()
+  it("gives a peer that recovers by its checks its share step by step, until its time is over", run(function()
+    local a, b = checked(by_status), checked(by_status)
+    b.well = false
+    local gw = start({ a.port, b.port }, (CHECK:format(""):gsub(" }$", ', slow_start = "1s" }')))
+    wait.till(function()
+      return states(gw)[b.port] == "sick"
+    end, "it to be out")
+    b.well = true
+    wait.till(function()
+      return states(gw)[b.port] == "recovering"
+    end, "it to recover")
+    local early = spread(gw, 40, { a, b })
+    assert.is_true(early[2] < early[1], "it got " .. early[2])
+    wait.till(function()
+      client.get(gw.port, "/")
+      return states(gw)[b.port] == "up"
+    end, "it to be up", 10)
+    assert.same({ 5, 5 }, spread(gw, 10, { a, b }))
+  end))
+end)
