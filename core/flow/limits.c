@@ -183,6 +183,7 @@ static int run_conns(req *r, const guard *g)
         }
         held[i] = pool_alloc(&r->pool, sizeof *held[i]);
         *held[i] = (struct held){l->zone->conns, slot};
+        r->holds_slot = true;
         pool_on_fini(&r->pool, let_go, held[i]);
         guard_of(r)->conn_status = GUARD_PASSED;
     }

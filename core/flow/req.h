@@ -160,6 +160,7 @@ struct req {
     bool fetch_tunnel;   /* the answer is a 101 */
     bool relay_waits;    /* bytes sit in the pipe and the client's patience runs */
     bool relay_tired;    /* it ran out: copy from here on */
+    bool holds_slot;     /* of a limit of connections: over only when the client has all of the answer */
     bool log_hook_done, logged; /* logged: its lines are written already */
     /* -- run */
     uint8_t step;        /* enum req_step */

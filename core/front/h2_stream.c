@@ -232,10 +232,21 @@ static size_t head_size(const msg *m)
     return n;
 }
 
+/* What the route says about the connection as a whole. */
+static void mind_connection(h2_stream *st, const struct conf_route *rt)
+{
+    const conn *c = st->h->c;
+    bool worn = rt->connection_requests >= 0 && (int64_t)c->requests >= rt->connection_requests;
+    bool old = rt->connection_time && clock_ms() - c->opened_ms > rt->connection_time;
+    st->h->want_goaway |= worn || old || rt->idle_timeout == 0;
+}
+
 static int h2_send_head(req *r, bool last)
 {
     h2_stream *st = r->conn;
+    st->malformed |= r->err == ERR_CLIENT_TIMEOUT; /* what still comes of it is of no use */
     if (r->route) {
+        mind_connection(st, r->route->c);
         st->send_ms = st->h->send_ms = (uint32_t)r->route->c->client_send_timeout;
         st->frame_max = (uint32_t)r->route->c->http2_frame;
         if (UNLIKELY(st->frame_max > H2_FRAME_MAX)) {
@@ -302,6 +313,11 @@ static int h2_sink_push(sink *sk, bufq *q, unsigned flags)
     if (q->bytes) {
         st->r->sent_body += q->bytes;
         bufq_move(&st->out, q);
+    }
+    if (UNLIKELY((flags & SINK_LAST) && st->r->holds_slot && st->out.bytes)) {
+        st->want_wake = true;
+        go_on(st);
+        return ERR_AGAIN;
     }
     if (flags & SINK_LAST) {
         st->last = true;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 enum {
+    SEND_HEAD_MAX = 1 << 20,      /* of heads that we make; whoever gives us the fields bounds them */
     LONG_FRAME_MAX = 65536,       /* nghttp2 keeps a buffer as long as the longest frame */
     PRIORITY_SIZE = 5,            /* of a HEADERS frame that has them (RFC 9113 §6.2) */
     COPY_MAX = 4096,              /* smaller pieces of bodies are copied behind their frame header: one flat write */
@@ -171,7 +172,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
     }
     if (s->block_stream) {
         h2_block_add(&s->block, view(name), view(value), nghttp2_rcbuf_is_static(name) && nghttp2_rcbuf_is_static(value));
-        bool excess = s->block.err == ERR_HEAD_TOO_LARGE;
+        bool excess = s->block.excess;
         if (excess && (s->o.calm_on_excess || s->block.size / EXCESS_FACTOR > s->o.head.head)) {
             calm(s, "header bytes");
         }
@@ -211,7 +212,7 @@ static void end_head(h2 *s, const nghttp2_frame *frame)
         nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
         return;
     }
-    if (h2_block_request(&s->block, ended) == ERR_HEAD_TOO_LARGE && s->o.calm_on_excess) {
+    if (h2_block_request(&s->block, ended) == ERR_HEAD_TOO_LARGE && s->block.excess && s->o.calm_on_excess) {
         calm(s, "header bytes");
         return;
     }
@@ -543,6 +544,7 @@ static nghttp2_option *make_option(void)
     nghttp2_option_set_no_http_messaging(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_continuations(o, CONTINUATIONS_MAX);
+    nghttp2_option_set_max_send_header_block_length(o, SEND_HEAD_MAX);
     return o;
 }
 

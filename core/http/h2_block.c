@@ -134,17 +134,32 @@ static void add_field(h2_block *b, str name, str value, bool lasting)
     }
 }
 
+/* Where the head is held to lines and buffers (h1_limits.buffers), so is the block: no name or value longer than a line, all of them no longer than all buffers. */
+static bool exceeds(const h2_block *b, size_t size, str name, str value)
+{
+    const h1_limits *lim = b->lim;
+    if (!lim->buffers) {
+        return size > lim->head;
+    }
+    return name.n > lim->line || value.n > lim->line || b->bytes > (size_t)lim->line * lim->buffers;
+}
+
 void h2_block_add(h2_block *b, str name, str value, bool lasting)
 {
     size_t size = (size_t)b->size + name.n + value.n + FIELD_OVERHEAD;
     b->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
-    b->fields += b->fields < UINT16_MAX;
+    b->bytes += name.n + value.n;
+    bool pseudo = name.n && name.p[0] == ':';
+    b->fields += !pseudo && b->fields < UINT16_MAX;
     if (b->err) {
         return;
     }
-    if (size > b->lim->head || b->fields > b->lim->fields) {
+    if (exceeds(b, size, name, value)) {
+        b->excess = true;
         fail(b, ERR_HEAD_TOO_LARGE);
-    } else if (name.n && name.p[0] == ':') {
+    } else if (b->fields > b->lim->fields) {
+        fail(b, ERR_HEAD_TOO_LARGE);
+    } else if (pseudo) {
         add_pseudo(b, name, keep(b, value, lasting));
     } else {
         b->regular = true;

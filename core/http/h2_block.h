@@ -13,11 +13,13 @@ typedef struct h2_block {
     str path, authority, scheme;
     uint32_t wire;        /* bytes of it in frames */
     uint32_t size;        /* decoded bytes, 32 per field included (RFC 9113 §6.5.2) */
-    uint16_t fields;
+    size_t bytes;         /* names and values alone */
+    uint16_t fields;      /* regular ones */
     uint8_t seen;         /* pseudo-header fields so far */
     bool regular;         /* a regular field came: no pseudo-header field may follow */
     bool cookies;         /* more than one crumb (RFC 9113 §8.2.3) */
     bool websocket;       /* extended CONNECT (RFC 8441): the stream becomes a tunnel */
+    bool excess;          /* ERR_HEAD_TOO_LARGE for its bytes, not for the number of its fields */
     int err;              /* the first one */
 } h2_block;
 

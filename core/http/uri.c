@@ -275,11 +275,28 @@ int uri_parse(str target, enum method m, bool merge_slashes, pool *p, uri *out)
 
 enum { HOST_MAX = 255, PORT_DIGITS_MAX = 5 };
 
-/* "[" IPv6 "]": its length with brackets, 0 when malformed. */
-static size_t ipv6_length(str s)
+/* "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) (RFC 3986 §3.2.2) */
+static bool is_future_address(str s)
+{
+    size_t dot = str_find(s, '.', 0);
+    bool good = dot > 1 && dot + 1 < s.n && (s.p[0] | 0x20) == 'v';
+    for (size_t i = 1; good && i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool hex = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+        bool plain = hex || ((c | 0x20) >= 'g' && (c | 0x20) <= 'z') || (c && strchr("-._~!$&'()*+,;=:", c));
+        good = i < dot ? hex : i == dot || plain;
+    }
+    return good;
+}
+
+/* "[" IPv6 or IPvFuture "]": its length with brackets, 0 when malformed. */
+static size_t literal_length(str s)
 {
     char text[INET6_ADDRSTRLEN];
     size_t close = str_find(s, ']', 0);
+    if (close < s.n && close > 1 && is_future_address(str_of(s.p + 1, close - 1))) {
+        return close + 1;
+    }
     if (close == s.n || close - 1 >= sizeof text) {
         return 0;
     }
@@ -385,7 +402,7 @@ int uri_host(str value, pool *p, str *host, uint16_t *port)
     bool bracket = value.n > 0 && value.p[0] == '[';
     size_t n = short_name_length(value);
     if (n == 0) {
-        n = bracket ? ipv6_length(value) : name_length(value, &classes);
+        n = bracket ? literal_length(value) : name_length(value, &classes);
     }
     if (n == 0 || n > HOST_MAX) {
         return ERR_BAD_HOST;
