@@ -145,6 +145,20 @@ int body_hold_if_here(req *r)
     return 0;
 }
 
+int body_discard_here(req *r)
+{
+    body *b = r->body = r->body ? r->body : body_new(r);
+    ssize_t n = 1;
+    for (int turn = 0; turn < HOLD_TURNS && n > 0; turn++) {
+        bufq q;
+        bufq_init(&q);
+        n = pull(r, &q, PIECE);
+        bufq_fini(&q);
+        b->streamed = b->streamed || n > 0;
+    }
+    return n == ERR_BAD_CHUNK || n == ERR_BAD_TRAILER ? (int)n : 0;
+}
+
 static void push_ref(bufq *q, const slice *s, size_t at, size_t n)
 {
     if (!s->p) {
@@ -267,6 +281,11 @@ str body_file(req *r)
         pool_on_fini(&r->pool, on_remove, b);
     }
     return b->name;
+}
+
+bool body_is_given(const body *b)
+{
+    return b->holding && (b->complete || b->replaced) && b->next == b->held.n;
 }
 
 void body_rewind(body *b)

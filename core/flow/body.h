@@ -14,6 +14,8 @@ MUST_USE ssize_t body_read(req *r, bufq *q, size_t max);
 MUST_USE int body_hold(req *r);
 /* As body_hold, but without waiting and within what may be kept in memory: when the body is here as a whole it is held, else it is streamed as before. */
 MUST_USE int body_hold_if_here(req *r);
+/* Reads away what is here of a body that nobody wants: 0, or what is wrong with its framing. */
+MUST_USE int body_discard_here(req *r);
 /* After body_hold: total bytes. */
 int64_t body_size(const body *b);
 /* After body_hold, all in memory (copied to the pool when in several pieces); ERR_LIMIT when larger than max (or in a file and larger). */
@@ -30,6 +32,8 @@ bool body_is_held(const body *b);
 bool body_is_in_file(const body *b);
 /* The file it was taken into, which gets a name when it had none; empty: there is no file, or it can have no name. */
 str body_file(req *r);
+/* Was all of it given, and is that known? A body that streams shows its end with the next read. */
+bool body_is_given(const body *b);
 /* Starts over from the first byte; only when replayable. */
 void body_rewind(body *b);
 /* Has the whole body left the client's connection (so that it may carry another request)? */

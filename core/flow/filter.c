@@ -6,11 +6,13 @@
 #include "flow/filter_compress.h"
 #include "flow/filter_range.h"
 #include "flow/filter_rate.h"
+#include "flow/filter_refresh.h"
 #include "flow/filter_ssi.h"
 #include "flow/filter_trailers.h"
 #include "flow/plan.h"
 
 static const struct filter *const table[FILTER_COUNT] = {
+    [FILTER_REFRESH] = &filter_refresh,
     [FILTER_GUNZIP] = &filter_gunzip,
     [FILTER_CHARSET] = &filter_charset,
     [FILTER_SSI] = &filter_ssi,

@@ -120,6 +120,7 @@ static void compile_hidden(const struct conf_route *c, route *rt)
 static void init_route(struct making *m, site *s, const struct conf_route *c, route *rt)
 {
     *rt = (route){.c = c, .site = s, .hooks = (uint32_t)c->hooks, .hook_id = (int)c->hook_id};
+    rt->hooks |= c->after.n ? ROUTE_FOLLOWED : 0;
     rt->index = m->p->nroutes++;
     plan_logs_route(m->p, rt);
     compile_hidden(c, rt);

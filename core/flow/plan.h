@@ -28,6 +28,9 @@ typedef struct headerop {
     str prefix;         /* "Name: value\r\n" ready-made when the value is constant */
 } headerop;
 
+/* In route.hooks: another request follows (conf_route.after), so that one test does for both. */
+#define ROUTE_FOLLOWED (1u << 31)
+
 struct route {
     const struct conf_route *c;
     site *site;
@@ -46,7 +49,7 @@ struct route {
     int nlogs;
     const struct log_set *errors;  /* where lines about its requests go; NULL: the process' own */
     uint32_t methods;        /* mask of 1 << enum method; 0: all. METHOD_OTHER names are in c->methods */
-    uint32_t hooks;          /* mask of 1 << enum conf_phase */
+    uint32_t hooks;          /* mask of 1 << enum conf_phase, and ROUTE_FOLLOWED */
     struct mime *mime;       /* NULL: no table of types */
     struct charset_rules *charset; /* NULL: nothing is said of charsets */
     uint32_t filters;        /* mask of FILTER_* (filter.h) */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "flow/hook.h"
+#include "flow/nobody.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
 #include "flow/var.h"
@@ -108,6 +109,9 @@ void req_abort(req *r, int err)
 {
     if (r->step >= STEP_FINISH && r->step != STEP_FINISH) {
         return; /* already over: the log step owns it */
+    }
+    if (err == ERR_CLIENT_GONE && nobody_takes_over(r)) {
+        return;
     }
     r->client_gone = true;
     r->abort_err = err;

@@ -5,9 +5,13 @@
 #include "flow/attempt.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
+#include "flow/req_log.h"
 #include "flow/steps.h"
+#include "flow/subreq.h"
 #include "flow/var.h"
 #include "shm/stats.h"
+
+enum { ANSWER_MAX = 16 * 1024 * 1024 };
 
 int step_finish(req *r)
 {
@@ -61,18 +65,44 @@ void req_log_early(req *r)
     }
 }
 
+/* The request that the route wants to be made now. */
+static void ask_after(req *r)
+{
+    const struct subreq_args a = {.path = r->route->c->after,
+                                  .query = {NULL, 0},
+                                  .like_parent = true,
+                                  .detached = true,
+                                  .sink = SUBREQ_DROP,
+                                  .limit = ANSWER_MAX};
+    int rc = subreq_start(r, &a, NULL);
+    if (rc < 0) {
+        req_log_error(r, rc, 500);
+    }
+}
+
+/* False: the log hook waits. */
+static COLD bool follow_up(req *r)
+{
+    if ((r->route->hooks & (1u << PHASE_LOG)) && flow_hooks && !r->log_hook_done) {
+        if (flow_hooks->run(r, PHASE_LOG) == ERR_AGAIN) {
+            r->wait = REQ_WAIT_SCRIPT;
+            return false;
+        }
+        r->log_hook_done = true;
+    }
+    if ((r->route->hooks & ROUTE_FOLLOWED) && !r->sub && !r->err_at_start) {
+        ask_after(r);
+    }
+    return true;
+}
+
 int step_log(req *r)
 {
     if (!is_logged(r)) {
         return STEP_DETACHED;
     }
-    if ((r->route->hooks & (1u << PHASE_LOG)) && flow_hooks && !r->log_hook_done) {
-        int rc = flow_hooks->run(r, PHASE_LOG);
-        if (rc == ERR_AGAIN) {
-            r->wait = REQ_WAIT_SCRIPT;
-            return STEP_WAIT_HERE;
-        }
-        r->log_hook_done = true;
+    if (UNLIKELY(r->route->hooks & (1u << PHASE_LOG | ROUTE_FOLLOWED)) && !follow_up(r)) {
+        return STEP_WAIT_HERE;
     }
     if (LIKELY(!r->logged)) {
         write_logs(r);

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "flow/answer.h"
 #include "flow/attempt.h"
+#include "flow/body.h"
 #include "flow/filter.h"
 #include "flow/grpc.h"
 #include "flow/hook.h"
@@ -49,9 +50,16 @@ static int frame_reply(req *r)
     return 0;
 }
 
+/* An answer of ours to a body that nobody read: nginx reads what is here of it first, and refuses what is malformed. */
+static int check_unread_body(req *r)
+{
+    bool unread = r->in.body == MSG_BODY_CHUNKED && r->proto && !r->err_at_start && !r->err_status && (!r->body || !body_is_consumed(r));
+    return UNLIKELY(unread) && r->plan->conf->g.manners == CONF_MANNERS_NGINX ? body_discard_here(r) : 0;
+}
+
 static int prepare(req *r)
 {
-    int rc = r->has_reply ? 0 : answer_from_upstream(r);
+    int rc = r->has_reply ? check_unread_body(r) : answer_from_upstream(r);
     if (UNLIKELY(r->err_status)) { /* a page made for an error tells that error */
         r->res.status = r->err_status;
         r->res.reason = STR_EMPTY;

@@ -9,12 +9,26 @@
 #include "flow/steps.h"
 #include "shm/stats.h"
 
+/* A fragment has no place in a target (RFC 9112 §3.2); nginx takes one and forgets it. */
+static COLD int without_fragment(req *r, int err)
+{
+    str target = r->in.target;
+    size_t at = str_find(target, '#', 0);
+    if (at == target.n || r->plan->conf->g.manners != CONF_MANNERS_NGINX) {
+        return err;
+    }
+    return uri_parse(str_of(target.p, at), (enum method)r->in.method, r->listen->c->merge_slashes, &r->pool, &r->uri);
+}
+
 /* The target is split once; an absolute-form target replaces Host (RFC 9112 §3.2.2). */
 static int split_target(req *r)
 {
     int rc = uri_parse(r->in.target, (enum method)r->in.method, r->listen->c->merge_slashes, &r->pool, &r->uri);
-    if (rc < 0) {
-        return rc;
+    if (UNLIKELY(rc < 0)) {
+        rc = without_fragment(r, rc);
+        if (rc < 0) {
+            return rc;
+        }
     }
     if (UNLIKELY(r->uri.authority.n)) {
         r->host_field = r->uri.authority;

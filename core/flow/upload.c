@@ -63,7 +63,9 @@ static int next_piece(req *r, fetch *f)
     ssize_t n = body_read(r, &piece, UPLOAD_PIECE);
     if (n > 0) {
         queue_piece(f, &piece);
-        if (f->lease.h2) { /* the end goes in the frame of the last bytes, if it is there already */
+        if (body_is_given(r->body)) {
+            n = ERR_EOF; /* the end goes with the last bytes */
+        } else if (f->lease.h2) { /* in the frame of the last bytes, if it is there already */
             n = body_read(r, &piece, UPLOAD_PIECE);
             bufq_move(&f->upload, &piece);
             n = n == ERR_AGAIN ? 1 : n;

@@ -316,7 +316,7 @@ static bool write_head(const req *r, const attempt *a, fmt *f)
 static bool write_whole(const req *r, const attempt *a, fmt *f)
 {
     (void)r;
-    return write_span(a, a->end_us ? a->end_us : clock_us(), f);
+    return write_span(a, a->end_us, f);
 }
 
 static bool write_received(const req *r, const attempt *a, fmt *f)

@@ -175,6 +175,17 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Any number of zeros may stand in front. */
+static int hex_byte(str digits)
+{
+    int n = digits.n ? 0 : -1;
+    for (size_t i = 0; i < digits.n && n >= 0; i++) {
+        int digit = hex_digit(digits.p[i]);
+        n = digit < 0 || n > 15 ? -1 : n * 16 + digit;
+    }
+    return n;
+}
+
 /* Type of a name; -1: none. */
 static int tlv_type(str name, bool in_tls)
 {
@@ -189,11 +200,7 @@ static int tlv_type(str name, bool in_tls)
             return known[i].type;
         }
     }
-    if (!str_has_prefix(name, STR("0x")) || name.n < 3 || name.n > 4) {
-        return -1;
-    }
-    int high = name.n == 4 ? hex_digit(name.p[2]) : 0, low = hex_digit(name.p[name.n - 1]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
+    return str_has_prefix(name, STR("0x")) ? hex_byte(str_from(name, 2)) : -1;
 }
 
 enum { TLS_TLV = 0x20, TLS_TLV_HEAD = 5 /* client flags, and four bytes of verification */ };

@@ -28,7 +28,7 @@ void manners_version(bool verbose, const char *share)
     if (verbose) {
         printf("nginx version: nginx/%s\n", MG_NGINX_VERSION);
         printf("built by gcc %s\nbuilt with %s\nTLS SNI support enabled\n", __VERSION__, tls_library());
-        printf("configure arguments: %s\nlibraries: %s\n", manners_configure, share ? share : "not found");
+        printf("configure arguments: %s --build=moongate/%s\nlibraries: %s\n", manners_configure, MG_VERSION, share ? share : "not found");
     }
 }
 

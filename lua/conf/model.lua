@@ -296,6 +296,8 @@
 ---@field rewrites? conf.model.rewriteop[] run in order; those of site.fallback before a route is chosen
 ---@field rewrite_log? boolean tell at level notice what rewrites do
 ---@field warn_unset? boolean warn when a variable is used that nothing has set
+---@field msie_refresh? boolean redirects of ours are pages that refresh to Internet Explorer
+---@field after? string path that is asked when a request is over, with its method; the answer is dropped
 ---@field internal? boolean for internal redirects only; 404 to others
 ---@field error_pages? conf.model.errorpage[] the first of a status counts
 ---@field recursive_errors? boolean an error page may have an error page

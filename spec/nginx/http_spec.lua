@@ -5,6 +5,7 @@ local origin = require("spec.support.origin")
 local run = require("spec.support.run")
 local start = require("spec.nginx.start")
 local tmp = require("spec.support.tmp")
+local wait = require("spec.support.wait")
 
 local function raw(gw, text)
   local c = client.connect(gw.port)
@@ -38,6 +39,57 @@ describe("nginx syntax", function()
     local o = origin.start()
     local gw = require("spec.wire.start").proxy(o.port)
     assert.equal(200, raw(gw, "GET / HTTP/1.1\r\nHost: a\r\nIf-Match: \"x\"\r\nIf-Match: \"y\"\r\n\r\n").status)
+  end))
+
+  it("forgets the fragment of a target, which nobody should send", run(function()
+    local o = origin.start()
+    local gw = start(([[server { listen 127.0.0.1:0; add_header X-Uri $uri;
+      location / { proxy_pass http://127.0.0.1:%d; } }]]):format(o.port))
+    assert.equal("/b/", raw(gw, "GET /a/../b/.#x?y HTTP/1.1\r\nHost: a\r\n\r\n").headers:get("X-Uri"))
+    assert.is_nil(o:last().target:find("#", 1, true))
+    assert.equal(400, raw(require("spec.wire.start").proxy(o.port), "GET /a#x HTTP/1.1\r\nHost: a\r\n\r\n").status)
+  end))
+
+  it("takes an address of the future for a host", run(function()
+    local gw = start("server { listen 127.0.0.1:0; return 200 $host; }")
+    for host, want in pairs {
+      ["[v1.aB:~]"] = "[v1.ab:~]", ["[v1F.x]:80"] = "[v1f.x]", ["[v.x]"] = 400, ["[v1.]"] = 400, ["[vg.x]"] = 400, ["[v1.a b]"] = 400,
+      ["[v1.a/]"] = 400,
+    } do
+      local res = raw(gw, "GET / HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n")
+      assert.equal(want, res.status == 200 and res.body or res.status, host)
+    end
+  end))
+
+  it("refuses a malformed body that it would not have read", run(function()
+    local gw = start("server { listen 127.0.0.1:0; return 200; }")
+    local head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert.equal(400, raw(gw, head .. "2\r\nabcd\r\n0\r\n\r\n").status)
+    local res, c = raw(gw, head .. "2\r\nab\r\n0\r\n\r\n")
+    assert.equal(200, res.status)
+    assert.equal(200, c:get("/").status)
+  end))
+
+  it("refreshes where Internet Explorer would be redirected", run(function()
+    local gw = start([[msie_refresh on; server { listen 127.0.0.1:0; location / { return 302 "/a\" b"; }
+      location /off { msie_refresh off; return 301 /x; } }]])
+    local res = client.get(gw.port, "/", { ["User-Agent"] = "Mozilla (MSIE 6.0)" })
+    assert.equal(200, res.status)
+    assert.is_nil(res.headers:get("Location"))
+    assert.is_truthy(res.body:find('0; URL=http://localhost:' .. gw.port .. '/a%22%20b"', 1, true), res.body)
+    assert.equal(302, client.get(gw.port, "/").status)
+    assert.equal(301, client.get(gw.port, "/off", { ["User-Agent"] = "MSIE 6.0" }).status)
+  end))
+
+  it("asks what post_action says when a request is over, and drops the answer", run(function()
+    local o = origin.start()
+    local gw = start(([[server { listen 127.0.0.1:0; location / { post_action /after; return 200 now; }
+      location /after { internal; post_action /never; proxy_pass http://127.0.0.1:%d; } }]]):format(o.port))
+    assert.equal("now", client.get(gw.port, "/x?y").body)
+    wait.till(function()
+      return #o.requests == 1
+    end)
+    assert.equal("/after", o:last().target)
   end))
 
   it("has logged a request when its connection ends", run(function()
@@ -75,6 +127,49 @@ describe("HTTP/2 in nginx syntax", function()
     assert.equal(4, frames("/one"))
     assert.equal(4, frames("/f"))
     assert.equal(2, frames("/f", "\0\5\0\0\128\0"))
+  end))
+
+  it("holds heads to lines and buffers, and to a number of fields that gets an answer", run(function()
+    local gw = start([[server { listen 127.0.0.1:0; http2 on; large_client_header_buffers 2 400; max_headers 3; return 200; }]])
+    local function get(...)
+      return h2.connect(gw.port):get("/", { ... })
+    end
+    assert.equal(200, get({ "x-a", ("b"):rep(400) }).status)
+    assert.equal(11, get({ "x-a", ("b"):rep(401) }).goaway.code)
+    assert.equal(11, get({ "x-a", ("b"):rep(390) }, { "x-b", ("b"):rep(390) }).goaway.code)
+    assert.equal(200, get({ "x-a", "1" }, { "x-b", "2" }, { "x-c", "3" }).status)
+    assert.equal(400, get({ "x-a", "1" }, { "x-b", "2" }, { "x-c", "3" }, { "x-d", "4" }).status)
+  end))
+
+  it("ends a connection that is old, or had its requests", run(function()
+    local gw = start([[server { listen 127.0.0.1:0; http2 on; location / { return 200; }
+      location /old { keepalive_time 1ms; return 200; } location /few { keepalive_requests 2; return 200; } }]])
+    local c = h2.connect(gw.port)
+    assert.equal(200, c:get("/").status)
+    wait.till(function()
+      c:get("/old")
+      return c.goaway
+    end)
+    assert.equal(0, c.goaway.code)
+    c = h2.connect(gw.port)
+    assert.equal(200, c:get("/few").status)
+    assert.is_nil(c.goaway)
+    c:request { path = "/few" }
+    assert.equal(3, c:expect("GOAWAY").last_id)
+  end))
+
+  it("counts a request until its answer is out", run(function()
+    local dir = tmp.dir()
+    tmp.write(dir, "f", "a body")
+    local gw = start(([[limit_conn_zone $binary_remote_addr zone=c:1m;
+      server { listen 127.0.0.1:0; http2 on; root %s; location / { limit_conn c 1; } }]]):format(dir))
+    local c = h2.connect(gw.port, { settings = "\0\4\0\0\0\1", slow = true })
+    local first = c:request { path = "/f" }
+    c:expect("DATA", first)
+    assert.equal(503, client.get(gw.port, "/f").status)
+    c:frame(8, 0, first, "\0\0\0\100")
+    c:response(first)
+    assert.equal(200, client.get(gw.port, "/f").status)
   end))
 
   it("takes no PUSH_PROMISE of a client", run(function()
@@ -126,5 +221,49 @@ describe("X-Accel-Limit-Rate", function()
     end
     assert.is_true(seconds("/go?2000") > 0.3)
     assert.is_true(seconds("/go") < 0.3)
+  end))
+end)
+
+describe("proxy_ignore_client_abort", function()
+  it("lets an exchange go on without its client; else it ends with it", run(function()
+    local gate = origin.gate()
+    local o = origin.start(function(req, res)
+      if req.path ~= "/over" then
+        res:wait(gate)
+      end
+      res:send(200, nil, "done")
+    end)
+    local dir = tmp.dir()
+    local gw = start(([[log_format l '$uri $status'; upstream u { server 127.0.0.1:%d; keepalive 4; }
+      server { listen 127.0.0.1:0; http2 on; access_log %s/log l; proxy_set_header Connection "";
+        location / { proxy_pass http://u; } location /on { proxy_pass http://u; proxy_ignore_client_abort on; } }]]):format(o.port, dir))
+    local function leave(path)
+      local c = client.connect(gw.port)
+      c:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+      return c
+    end
+    local clients = { leave("/off"), leave("/on/1") }
+    local two = h2.connect(gw.port)
+    two:request { path = "/on/2" }
+    wait.till(function()
+      return #o.requests == 3
+    end)
+    for _, c in ipairs(clients) do
+      c:close()
+    end
+    two.c:close()
+    local function logged()
+      return assert(io.open(dir .. "/log")):read("*a")
+    end
+    wait.till(function()
+      return logged():find("/off 499", 1, true)
+    end)
+    assert.is_nil(logged():find("/on", 1, true))
+    gate:open()
+    wait.till(function()
+      return logged():find("/on/1 200", 1, true) and logged():find("/on/2 200", 1, true)
+    end)
+    assert.equal(200, client.get(gw.port, "/over").status)
+    assert.equal(3, o.connections) -- kept after the exchange that nobody waited for
   end))
 end)

@@ -67,6 +67,7 @@ local function route(scope, r)
   r.idle_timeout, r.idle_told = keep.time, keep.told
   r.connection_requests, r.connection_time = scope:get("keepalive_requests"), scope:get("keepalive_time")
   r.no_keep_msie6, r.no_keep_safari = off.msie6 or false, off.safari or false
+  r.msie_refresh = scope:get("msie_refresh")
   r.chunked = scope:get("chunked_transfer_encoding")
   r.signature = signatures[scope:get("server_tokens")]
   r.body_limit = scope:get("client_max_body_size")
@@ -106,7 +107,7 @@ return {
     port_in_redirect = entry(everywhere, units.onoff, true),
     server_name_in_redirect = entry(everywhere, units.onoff, false),
     client_body_early_read = noop(everywhere), keepalive_min_timeout = noop(everywhere), msie_padding = noop(everywhere),
-    msie_refresh = noop(everywhere),
+    msie_refresh = entry(everywhere, units.onoff, false),
     subrequest_output_buffer_size = noop(everywhere), open_file_cache_events = noop(everywhere),
   },
   listen = listen,
