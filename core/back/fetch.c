@@ -3,14 +3,14 @@
 
 #include "back/client.h"
 #include "base/mem.h"
+#include "base/zero.h"
 #include "net/idle.h"
 #include "net/idle_conn.h"
 
 void fetch_init(fetch *f, pool *p, loop *l, job *user)
 {
-    memset(f, 0, offsetof(fetch, upload));
+    zero(f, offsetof(fetch, upload));
     bufq_init(&f->upload);
-    memset((char *)f + offsetof(fetch, upload_done), 0, sizeof *f - offsetof(fetch, upload_done));
     f->pool = p;
     f->l = l;
     f->user = user;

@@ -28,7 +28,6 @@ typedef struct fetch {
     h1_scan scan;
     h1_chunk chunk;
     int64_t left;          /* BODY_LENGTH: bytes still to come */
-    bufq upload;           /* request bytes not yet handed to the stream: head, then body pieces */
     bool upload_done;      /* the last byte of the request was queued */
     bool chunked_upload;
     bool body_done, cut;   /* response body complete; broken */
@@ -38,6 +37,7 @@ typedef struct fetch {
     uint8_t trailers_state;
     uint16_t interim;      /* 1xx seen */
     uint64_t bytes_in, bytes_out; /* of this exchange */
+    bufq upload;           /* last (fetch_init): request bytes not yet handed to the stream: head, then body pieces */
 } fetch;
 
 enum { FETCH_MAX_INTERIM = 8 };

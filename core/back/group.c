@@ -102,7 +102,7 @@ static bool is_looking_up(const group *g)
     LIST_EACH(it, &g->origins)
     {
         const origin *o = list_item(it, origin, node);
-        if (o->query && !o->answered) {
+        if (origin_is_asking(o) && !o->answered) {
             return true;
         }
     }
@@ -482,6 +482,12 @@ peer *group_pick(group *g, const struct pick_args *a)
 {
     if (UNLIKELY(g->awaits)) {
         return NULL;
+    }
+    if (g->tiers[0].n == 1 && !a->ntried && peer_is_eligible(g->tiers[0].v[0], a->now_ms)) {
+        peer *only = peer_take(g->tiers[0].v[0], a->now_ms); /* whatever the method, it is this one */
+        if (LIKELY(only != NULL)) {
+            return only;
+        }
     }
     if (LIKELY(!g->joint_turns)) {
         peer *p = choose_in(g, a);

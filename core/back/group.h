@@ -44,6 +44,9 @@ struct peer {
     int weight, effective, current; /* smooth weighted round robin, each worker for itself */
     int max_conns, max_fails;
     int64_t window_ms;
+    int told_weight;         /* by an SRV record; 0: none */
+    bool told_backup;        /* likewise: not of the best priority */
+    bool found;              /* while an answer of DNS is applied */
     bool backup;
     bool down, drained;      /* takes nothing new; drained: told to at run time */
     bool gone;               /* no longer configured; kept while attempts are in flight */
@@ -133,6 +136,8 @@ struct peer_outcome {
     int64_t header_us, total_us;
     bool header_told;         /* peer_heard was called */
 };
+/* An attempt that did not fail is over, and that is all there is to say. False: nothing was done, peer_done wants to know how it went. */
+bool peer_leave(peer *p);
 /* The attempt is over. The reference stays. */
 void peer_done(peer *p, const struct peer_outcome *o, int64_t now_ms);
 /* The head of the response came: for methods that count who still waits. */

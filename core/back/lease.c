@@ -97,23 +97,12 @@ static int start_handshake(lease *le)
     return rc < 0 ? fail(le, rc) : lease_wait(le);
 }
 
-int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
+/* A connection of its own: `at` or the peer's address. */
+static NOINLINE int connect_anew(lease *le, loop *l, const struct lease_args *a)
 {
-    *le = (lease){.p = p, .tag = tag_of(p, a), .tls = a->tls, .tls_name = a->tls_name};
-    le->pooled = a->pooled;
-    le->h2 = le->h2_wanted = a->h2;
-    le->no_resume = a->no_resume;
-    le->c = a->fresh || !a->pooled ? NULL : take_pooled(le);
-    if (le->c) {
-        le->reused = true;
-        le->state = LEASE_READY;
-        le->c->s.user = a->user;
-        le->h2 = le->h2 && le->c->owner_data; /* its session; without one the peer chose HTTP/1 */
-        return 0;
-    }
     le->c = idle_conn_new();
     le->c->tag = le->tag;
-    int rc = connect_start(&le->c->s, l, a->at ? a->at : &p->at, a->bind, a->user);
+    int rc = connect_start(&le->c->s, l, a->at ? a->at : &le->p->at, a->bind, a->user);
     if (rc < 0) {
         return fail(le, rc == ERR_INVALID ? ERR_UNREACHABLE : rc); /* an address that names no way there */
     }
@@ -123,6 +112,23 @@ int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
     }
     le->state = LEASE_CONNECTING;
     return lease_wait(le);
+}
+
+int lease_start(lease *le, loop *l, peer *p, const struct lease_args *a)
+{
+    *le = (lease){.p = p, .tag = tag_of(p, a), .tls = a->tls, .tls_name = a->tls_name};
+    le->pooled = a->pooled;
+    le->h2 = le->h2_wanted = a->h2;
+    le->no_resume = a->no_resume;
+    le->c = a->fresh || !a->pooled ? NULL : take_pooled(le);
+    if (UNLIKELY(!le->c)) {
+        return connect_anew(le, l, a);
+    }
+    le->reused = true;
+    le->state = LEASE_READY;
+    le->c->s.user = a->user;
+    le->h2 = le->h2 && le->c->owner_data; /* its session; without one the peer chose HTTP/1 */
+    return 0;
 }
 
 static bool chose_h2(const stream *s)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "net/resolve_service.h"
 #include "shm/peers.h"
 
 #include <stdlib.h>
@@ -39,7 +40,8 @@ static void apply_to(const origin *o, peer *p)
     const struct conf_upstream *u = &p->g->own;
     struct peer_change said;
     group_change_of(p, &said);
-    int weight = within(said.weight ? said.weight : o->own.weight, 1, 65535);
+    int64_t own = p->told_weight && o->own.weight == 1 ? p->told_weight : o->own.weight;
+    int weight = within(said.weight ? said.weight : own, 1, 65535);
     if (weight != p->weight) {
         p->weight = p->effective = weight;
         p->current = 0;
@@ -51,7 +53,7 @@ static void apply_to(const origin *o, peer *p)
     p->max_conns = within(o->own.max_conns, 0, INT32_MAX);
     p->max_fails = within(o->own.fails >= 0 ? o->own.fails : u->passive_fails, 0, INT32_MAX);
     p->window_ms = o->own.window >= 0 ? o->own.window : u->passive_window;
-    p->backup = o->own.backup;
+    p->backup = o->own.backup || p->told_backup;
     apply_state(o, p, said.state);
     p->idle.max = (uint32_t)within(u->keepalive_idle, 0, INT32_MAX);
     p->idle.timeout_ms = u->keepalive_timeout;
@@ -60,45 +62,95 @@ static void apply_to(const origin *o, peer *p)
     }
 }
 
+/* One address that an origin stands for, and what an SRV record says of it. */
+struct found {
+    addr at;
+    int weight; /* 0: nothing */
+    bool backup;
+};
+
+/* A peer of that address that is not taken yet: several SRV records may name the same one. */
 static peer *find_peer(const origin *o, const addr *at)
 {
     LIST_EACH(it, &o->g->peers)
     {
         peer *p = list_item(it, peer, node);
-        if (p->origin == o && addr_eq(&p->at, at)) {
+        if (p->origin == o && !p->found && addr_eq(&p->at, at)) {
             return p;
         }
     }
     return NULL;
 }
 
-static bool is_in(const addr *v, int n, const addr *at)
-{
-    for (int i = 0; i < n; i++) {
-        if (addr_eq(&v[i], at)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The peers of the origin become those of v: known ones stay as they are. */
-static void set_addrs(origin *o, const addr *v, int n)
+static void forget_lost(const origin *o)
 {
     LIST_EACH_SAFE(it, &o->g->peers)
     {
         peer *p = list_item(it, peer, node);
-        if (p->origin == o && !is_in(v, n, &p->at)) {
+        if (p->origin == o && !p->found) {
             peer_retire(p);
         }
     }
+}
+
+/* The peers of the origin become those of v: known ones stay as they are. Those that go make room first, for their places in shared memory. */
+static void set_found(origin *o, const struct found *v, int n)
+{
+    peer *known[SERVICE_MAX_ADDRS] = {0};
+    LIST_EACH(it, &o->g->peers)
+    {
+        list_item(it, peer, node)->found = false;
+    }
     for (int i = 0; i < n; i++) {
-        if (!find_peer(o, &v[i])) {
-            apply_to(o, peer_new(o, &v[i]));
+        known[i] = find_peer(o, &v[i].at);
+        if (known[i]) {
+            known[i]->found = true;
+        }
+    }
+    forget_lost(o);
+    for (int i = 0; i < n; i++) {
+        bool same = known[i] && known[i]->told_weight == v[i].weight && known[i]->told_backup == v[i].backup;
+        peer *p = known[i] ? known[i] : peer_new(o, &v[i].at);
+        p->told_weight = v[i].weight;
+        p->told_backup = v[i].backup;
+        if (!same) {
+            apply_to(o, p);
         }
     }
     o->answered = n > 0;
     group_rebuild(o->g);
+}
+
+/* By nginx's rules an address that DNS says twice is two peers. */
+static void set_addrs(origin *o, const addr *v, int n)
+{
+    struct found all[RESOLVE_MAX_ADDRS];
+    bool once = o->g->own.passive != CONF_PASSIVE_NGINX;
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        bool twice = false;
+        for (int k = 0; k < count && once; k++) {
+            twice |= addr_eq(&all[k].at, &v[i]);
+        }
+        if (!twice) {
+            all[count++] = (struct found){.at = v[i]};
+        }
+    }
+    set_found(o, all, count);
+}
+
+/* The best priority are the server's peers, the others their backups (RFC 2782); a server that is a backup itself has no others. */
+static void set_services(origin *o, const service_answer *a)
+{
+    struct found all[SERVICE_MAX_ADDRS];
+    int n = 0;
+    for (int i = 0; i < a->n; i++) {
+        bool best = a->v[i].priority == a->v[0].priority;
+        if (best || !o->own.backup) {
+            all[n++] = (struct found){a->v[i].at, a->v[i].weight, !best};
+        }
+    }
+    set_found(o, all, n);
 }
 
 /* Made at run time: looked up when it is asked for, never by the clock. */
@@ -127,6 +179,18 @@ static void lookup_failed(origin *o, int err, bool none)
     group_wake_waiters(g);
 }
 
+/* It has peers, which are good for so long. */
+static void lookup_succeeded(origin *o, int64_t ttl_ms)
+{
+    o->g->awaits = false;
+    o->retry_ms = LOOKUP_MIN_MS;
+    o->fresh_ms = clock_ms() + ttl_ms;
+    if (!is_on_demand(o)) {
+        timer_set(group_set_loop(o->g->set), &o->timer, ttl_ms > LOOKUP_MIN_MS ? ttl_ms : LOOKUP_MIN_MS);
+    }
+    group_wake_waiters(o->g);
+}
+
 static void lookup_done(origin *o, int rc, resolve_answer *a)
 {
     if (rc < 0 || a->n == 0) {
@@ -136,20 +200,33 @@ static void lookup_done(origin *o, int rc, resolve_answer *a)
     for (int i = 0; i < a->n; i++) {
         addr_set_port(&a->v[i], o->port);
     }
-    o->g->awaits = false;
     set_addrs(o, a->v, a->n);
-    o->retry_ms = LOOKUP_MIN_MS;
-    o->fresh_ms = clock_ms() + a->ttl_ms;
-    if (!is_on_demand(o)) {
-        timer_set(group_set_loop(o->g->set), &o->timer,
-                  a->ttl_ms > LOOKUP_MIN_MS ? a->ttl_ms : LOOKUP_MIN_MS);
+    lookup_succeeded(o, a->ttl_ms);
+}
+
+static void services_done(origin *o)
+{
+    service_answer a;
+    int rc = service_result(o->services, &a);
+    if (rc == ERR_AGAIN) {
+        return;
     }
-    group_wake_waiters(o->g);
+    o->services = NULL;
+    if (rc < 0) {
+        lookup_failed(o, rc, rc == ERR_RESOLVE && a.none);
+        return;
+    }
+    set_services(o, &a);
+    lookup_succeeded(o, a.ttl_ms);
 }
 
 static void on_lookup(job *j)
 {
     origin *o = container_of(j, origin, job);
+    if (o->services) {
+        services_done(o);
+        return;
+    }
     if (!o->query) {
         origin_start(o);
         return;
@@ -168,10 +245,19 @@ static void on_ttl(timer *t)
     job_wake(group_set_loop(o->g->set), &o->job);
 }
 
+bool origin_is_asking(const origin *o)
+{
+    return o->query || o->services;
+}
+
 void origin_start(origin *o)
 {
     resolver *r = group_resolver(o->g);
-    if (!o->host.n || o->query || !r) {
+    if (!o->host.n || origin_is_asking(o) || !r) {
+        return;
+    }
+    if (o->own.service) {
+        o->services = service_start(r, o->host, &o->job);
         return;
     }
     resolve_answer a = {.n = 0};
@@ -216,7 +302,9 @@ origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port)
     timer_init(&o->timer, on_ttl);
     list_push_back(&g->origins, &o->node);
     addr at;
-    if (addr_parse(str_c(o->text), default_port, &at) == 0) {
+    if (o->own.service) {
+        o->host = str_c(o->text);
+    } else if (addr_parse(str_c(o->text), default_port, &at) == 0) {
         set_addrs(o, &at, 1);
     } else {
         split_name(o, default_port);
@@ -265,13 +353,15 @@ void origin_stop(origin *o)
         resolve_cancel(o->query);
         o->query = NULL;
     }
+    service_cancel(o->services);
+    o->services = NULL;
     job_cancel(&o->job);
     timer_stop(&o->timer);
 }
 
 void origin_refresh(origin *o)
 {
-    if (!o->host.n || o->query || (o->answered && clock_ms() < o->fresh_ms)) {
+    if (!o->host.n || origin_is_asking(o) || (o->answered && clock_ms() < o->fresh_ms)) {
         return;
     }
     o->answered = false;

@@ -10,6 +10,7 @@
 #include "net/timer.h"
 
 typedef struct origin origin;
+typedef struct service_query service_query; /* net/resolve_service.h */
 
 struct origin {
     list node; /* in its group */
@@ -20,6 +21,7 @@ struct origin {
     uint16_t port;
     struct conf_peer own; /* numbers and switches of the configuration */
     resolve_query *query; /* under way, or NULL */
+    service_query *services; /* the same for SRV records */
     job job;
     timer timer;      /* next look-up */
     int64_t retry_ms; /* pause after the next failure */
@@ -34,6 +36,8 @@ origin *origin_new(group *g, const struct conf_peer *c, uint16_t default_port);
 void origin_update(origin *o, const struct conf_peer *c);
 /* Its numbers, and what was changed at run time, into its peers. */
 void origin_apply(origin *o);
+/* Is its name being looked up? */
+bool origin_is_asking(const origin *o);
 /* Looks the name up, from the cache at once when it is there. */
 void origin_start(origin *o);
 /* Forgets the look-up under way and the next one. */

@@ -186,11 +186,25 @@ peer *peer_take(peer *p, int64_t now_ms)
     return peer_ref(p);
 }
 
-void peer_done(peer *p, const struct peer_outcome *o, int64_t now_ms)
+static void count_out(peer *p)
 {
     REQUIRE(*p->held > 0);
     --*p->held;
     __atomic_sub_fetch(&p->st->in_flight, 1, __ATOMIC_RELAXED);
+}
+
+bool peer_leave(peer *p)
+{
+    if (UNLIKELY(p->gone || p->g->watches || (p->st->flags & PEER_FAILED))) { /* gone: its group may be gone too */
+        return false;
+    }
+    count_out(p);
+    return true;
+}
+
+void peer_done(peer *p, const struct peer_outcome *o, int64_t now_ms)
+{
+    count_out(p);
     if (UNLIKELY(p->gone)) {
         return; /* its group may be gone too */
     }

@@ -9,6 +9,8 @@
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF(fmt_arg, first_arg) __attribute__((format(printf, fmt_arg, first_arg)))
 #define COLD __attribute__((cold, noinline))
+/* For the unusual half of a function on the hot path, so that the usual half saves fewer registers. */
+#define NOINLINE __attribute__((noinline))
 #define NORETURN __attribute__((noreturn))
 #define API __attribute__((visibility("default")))
 #define LIKELY(x) __builtin_expect(!!(x), 1)

@@ -10,10 +10,17 @@ void fmt_u64(fmt *f, uint64_t v)
 {
     char buf[U64_DIGITS];
     char *at = buf + sizeof buf;
-    do {
+    while (v >= 100) { /* two digits at a time: lengths and times are written with every head */
+        unsigned two = (unsigned)(v % 100);
+        v /= 100;
+        *--at = (char)('0' + two % 10);
+        *--at = (char)('0' + two / 10);
+    }
+    if (v >= 10) {
         *--at = (char)('0' + v % 10);
         v /= 10;
-    } while (v != 0);
+    }
+    *--at = (char)('0' + v);
     fmt_bytes(f, at, (size_t)(buf + sizeof buf - at));
 }
 

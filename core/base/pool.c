@@ -150,6 +150,11 @@ static void free_blocks(pool *p, const pool_block *keep)
 
 void pool_reset(pool *p)
 {
+    if (LIKELY(p->own && !p->blocks && !p->cleanups)) { /* it never outgrew its first part */
+        p->cur = p->own;
+        p->end = p->own_end;
+        return;
+    }
     run_cleanups(p);
 #ifdef MG_POOL_SEPARATE
     pool_fini(p);

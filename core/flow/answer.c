@@ -64,23 +64,45 @@ static bool is_own(const req *r, const field *f)
     return (f->flags & FIELD_DROP) && !(f->token == TOKEN_UPGRADE && passes_upgrade(r));
 }
 
-/* Fields that may stand once: the first counts, as everybody reads them. */
-static bool is_repeated(const headers *to, const field *f)
+/* Fields that may stand once: the first counts, as everybody reads them. `seen`: a mask of tokens. */
+static bool is_repeated(const uint64_t seen[2], const field *f)
 {
     switch (f->token) {
     case TOKEN_CONTENT_TYPE: case TOKEN_DATE: case TOKEN_LAST_MODIFIED: case TOKEN_ETAG: case TOKEN_SERVER: case TOKEN_LOCATION: case TOKEN_REFRESH:
     case TOKEN_EXPIRES:
-        return headers_may_have(to, (enum token)f->token);
+        return mask_has(seen, f->token);
     default:
         return false;
     }
 }
 
-static inline void keep_field(headers *to, const field *f)
+/* The fields that go on, into `to`, which has room for all. This runs for every field of every answer: most are in nobody's list and only copied. */
+static void pass_fields(const req *r, const headers *from, headers *to)
 {
-    to->v[to->n++] = *f;
-    to->live++;
-    to->seen[f->token >> 6] |= 1ull << (f->token & 63);
+    const route *rt = r->route;
+    bool first_only = rt->exchange && rt->exchange->c->first_only;
+    field *out = to->v;
+    to->seen[0] = to->seen[1] = 0;
+    for (const field *f = from->v, *end = from->n ? from->v + from->n : f; f < end; f++) {
+        bool doubtful = (f->flags & FIELD_DROP) || rt->doubt[f->token];
+        if ((UNLIKELY(doubtful) && is_own(r, f)) || !f->name.n) {
+            continue;
+        }
+        if (UNLIKELY(first_only)) {
+            if (is_repeated(to->seen, f)) {
+                continue;
+            }
+            to->seen[f->token >> 6] |= 1ull << (f->token & 63);
+        }
+        *out = *f;
+        if (UNLIKELY(doubtful) && f->token == TOKEN_UPGRADE && r->res.status != 101) {
+            out->flags = 0; /* an offer; the switch itself is written with the Connection that goes with it */
+        }
+        out++;
+    }
+    to->n = to->live = (uint16_t)(out - to->v);
+    to->seen[0] = from->seen[0] & ~rt->hide[0]; /* a hint: what was dropped for other reasons may be in it */
+    to->seen[1] = from->seen[1] & ~rt->hide[1];
 }
 
 /* The response's own list, in its own array: what hooks change does not change what the upstream sent ($upstream_http_*). */
@@ -91,15 +113,7 @@ static void copy_response_fields(req *r)
     headers_init(to, &r->pool);
     to->cap = (uint16_t)(from->n + 8 + r->route->nresponse_ops);
     to->v = pool_alloc(&r->pool, sizeof *to->v * to->cap);
-    bool first_only = r->route->exchange && r->route->exchange->c->first_only;
-    for (const field *f = from->v, *end = from->n ? from->v + from->n : f; f < end; f++) {
-        if (f->name.n && !is_own(r, f) && !(first_only && is_repeated(to, f))) {
-            keep_field(to, f);
-            if (UNLIKELY(f->token == TOKEN_UPGRADE) && r->res.status != 101) {
-                to->v[to->n - 1].flags = 0; /* an offer; the switch itself is written with the Connection that goes with it */
-            }
-        }
-    }
+    pass_fields(r, from, to);
     const struct conf_strs *hide = &r->route->c->hide_headers;
     for (int i = 0; i < hide->n; i++) {
         headers_remove(to, hide->v[i]);

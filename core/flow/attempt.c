@@ -63,6 +63,9 @@ void attempt_end(req *r, int err, bool failed)
     stats_add(STAT_UPSTREAM_FAILURES, failed);
     stats_add(STAT_UPSTREAM_BYTES_IN, a->bytes_in);
     stats_add(STAT_UPSTREAM_BYTES_OUT, a->bytes_out);
+    if (LIKELY(!failed && peer_leave(a->peer))) {
+        return;
+    }
     struct peer_outcome o = {
         .failed = failed,
         .status = a->status,
@@ -163,7 +166,7 @@ bool attempt_status_fails(req *r, int status)
     if (UNLIKELY(is_listed(r))) {
         return listed_status_fails(r, status);
     }
-    if (!retry_status_listed(&r->route->c->retry_status, status)) {
+    if (LIKELY(!r->route->c->retry_status.n) || !retry_status_listed(&r->route->c->retry_status, status)) {
         return false;
     }
     bool again = attempt_judge(r, 0, status) == RETRY_NEXT && r->nattempts < REQ_MAX_ATTEMPTS &&

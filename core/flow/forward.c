@@ -23,24 +23,21 @@ static inline bool mask_has(const uint64_t m[2], unsigned token)
     return (m[token >> 6] >> (token & 63)) & 1;
 }
 
-/* Request fields that are never copied because they are written anew or belong to this hop. */
-static void mask_request(const req *r, uint64_t m[2])
+void forward_compile(route *rt)
 {
+    uint64_t *m = rt->skip;
+    m[0] = m[1] = 0;
     mask_set(m, TOKEN_HOST);
     mask_set(m, TOKEN_CONTENT_LENGTH);
     mask_set(m, TOKEN_EXPECT);
-    if (r->route->c->forwarded) {
+    if (rt->c->forwarded) {
         mask_set(m, TOKEN_X_REAL_IP);
         mask_set(m, TOKEN_X_FORWARDED_FOR);
         mask_set(m, TOKEN_X_FORWARDED_PROTO);
         mask_set(m, TOKEN_X_FORWARDED_HOST);
-        if (!r->site->trust || !realip_peer_is_trusted(r)) { /* without trust, and from those it does not name */
-            mask_set(m, TOKEN_FORWARDED);
-            mask_set(m, TOKEN_X_FORWARDED_PORT);
-        }
     }
-    for (int i = 0; i < r->route->nrequest_ops; i++) {
-        const headerop *op = &r->route->request_ops[i];
+    for (int i = 0; i < rt->nrequest_ops; i++) {
+        const headerop *op = &rt->request_ops[i];
         if (op->token && op->op != CONF_HEADER_ADD && op->op != CONF_HEADER_DEFAULT) {
             mask_set(m, op->token);
         }
@@ -62,8 +59,11 @@ static bool is_replaced(const route *rt, const field *f)
 
 static void copy_fields(const req *r, fmt *f)
 {
-    uint64_t skip[2] = {0, 0};
-    mask_request(r, skip);
+    uint64_t skip[2] = {r->route->skip[0], r->route->skip[1]};
+    if (r->route->c->forwarded && (!r->site->trust || !realip_peer_is_trusted(r))) { /* without trust, and from those it does not name */
+        mask_set(skip, TOKEN_FORWARDED);
+        mask_set(skip, TOKEN_X_FORWARDED_PORT);
+    }
     const headers *h = &r->in.h;
     bool check_names = r->route->nrequest_ops > 0;
     if (UNLIKELY(r->route->exchange && !r->route->c->exchange.v[0].send_headers)) {

@@ -5,6 +5,8 @@
 
 #include "flow/req.h"
 
+/* When the plan is made: which fields of a request are never copied, because they are written anew or belong to this hop. */
+void forward_compile(route *rt);
 /* Serialises the upstream request head into the fetch's stream. `body_length`: >= 0 known, -1 chunked, -2 no body. 0 or < 0. */
 MUST_USE int forward_request(req *r, int64_t body_length);
 /* The client asks for an upgrade and the route passes it on. */

@@ -6,6 +6,7 @@
 #include "back/group.h"
 #include "base/err.h"
 #include "conf/conf.h"
+#include "flow/forward.h"
 #include "flow/guard.h"
 #include "flow/plan_listen.h"
 #include "flow/plan_logs.h"
@@ -115,6 +116,9 @@ static void compile_hidden(const struct conf_route *c, route *rt)
         rt->hide[t >> 6] |= 1ull << (t & 63);
     }
     rt->hide[0] &= ~1ull; /* TOKEN_NONE: by name */
+    for (unsigned t = 0; t < TOKEN_COUNT; t++) {
+        rt->doubt[t] = t == TOKEN_CONTENT_LENGTH || (rt->hide[t >> 6] >> (t & 63) & 1);
+    }
 }
 
 static void init_route(struct making *m, site *s, const struct conf_route *c, route *rt)
@@ -130,6 +134,16 @@ static void init_route(struct making *m, site *s, const struct conf_route *c, ro
     }
 }
 
+static void compile_times(const struct conf_route *c, struct conn_times *t)
+{
+    t->send_ms = (uint32_t)c->client_send_timeout;
+    t->idle_ms = c->idle_timeout >= 0 ? (uint32_t)c->idle_timeout : CONN_TIMES_LISTENER;
+    t->linger_ms = c->lingering == CONF_LINGERING_OFF ? 0 : (uint32_t)c->linger_timeout;
+    t->linger_all_ms = (uint32_t)c->linger_time;
+    t->linger_always = c->lingering == CONF_LINGERING_ALWAYS;
+    t->reset_late = c->reset_late;
+}
+
 /* After the site's table was made: templates may name captures and parameters of the pattern. */
 static int compile_route(struct making *m, route *rt)
 {
@@ -137,7 +151,11 @@ static int compile_route(struct making *m, route *rt)
     const char *label = label_or(c->label, "route");
     m->rt = rt;
     int rc = compile(m, c->host_header, label, "host", &rt->host);
-    rc = rc ? rc : compile(m, c->reply_body, label, "reply body", &rt->reply_body);
+    if (c->reply_plain) {
+        rt->reply_body = tmpl_plain(c->reply_body, &m->p->pool);
+    } else {
+        rc = rc ? rc : compile(m, c->reply_body, label, "reply body", &rt->reply_body);
+    }
     rc = rc ? rc : compile(m, c->reply_location, label, "redirect", &rt->reply_location);
     rc = rc ? rc : compile(m, c->rate, label, "rate", &rt->rate);
     rc = rc ? rc : compile(m, c->rate_after, label, "rate_after", &rt->rate_after);
@@ -147,6 +165,9 @@ static int compile_route(struct making *m, route *rt)
             : compile_ops(m, &c->response_headers, label, &rt->response_ops, &rt->nresponse_ops);
     rc = rc ? rc : compile_ops(m, &c->response_trailers, label, &rt->trailer_ops, &rt->ntrailer_ops);
     m->rt = NULL;
+    forward_compile(rt);
+    compile_times(c, &rt->times);
+    rt->picky = c->idle_timeout == 0 || c->connection_time || c->no_keep_safari || c->no_keep_msie6;
     const struct settings_args s = {m->p, m->err, m->cap};
     return rc ? rc : settings_compile(&s, rt);
 }
@@ -344,6 +365,13 @@ static int bind_zones(plan *p, char *err, size_t errcap)
     return 0;
 }
 
+/* Between route and pick only hooks and answers of our own would have a say: without them the rows in between are not run. */
+static bool goes_straight_up(const route *rt)
+{
+    enum { BEFORE = 1u << PHASE_REWRITE | 1u << PHASE_ACCESS };
+    return rt->group && !rt->guard && !rt->rewrites && !(rt->hooks & BEFORE) && (!rt->c->slash_redirect || rt->site->nested) && !rt->c->try_files.n;
+}
+
 int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
 {
     struct bound old;
@@ -366,6 +394,7 @@ int plan_attach(plan *p, group_set *groups, char *err, size_t errcap)
             const struct conf_route *c = s->routes[k].c;
             s->routes[k].group = c->action == CONF_ACTION_PROXY ? p->groups[c->upstream] : NULL;
             s->routes[k].names = c->resolver >= 0 ? p->names[c->resolver] : NULL;
+            s->routes[k].straight = goes_straight_up(&s->routes[k]);
             plan_logs_bind(p, &s->routes[k]);
         }
     }

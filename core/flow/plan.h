@@ -4,6 +4,7 @@
 #define FLOW_PLAN_H
 
 #include "base/pool.h"
+#include "http/token.h"
 
 typedef struct plan plan;
 typedef struct site site;
@@ -31,6 +32,16 @@ typedef struct headerop {
 /* In route.hooks: another request follows (conf_route.after), so that one test does for both. */
 #define ROUTE_FOLLOWED (1u << 31)
 
+/* A connection's waits and its end, as a route has them: copied for each answer. Milliseconds. */
+struct conn_times {
+    uint32_t send_ms;        /* between two writes */
+    uint32_t idle_ms;        /* until the next request; CONN_TIMES_LISTENER: what the listener says */
+    uint32_t linger_ms, linger_all_ms; /* between two reads of what is read away before the end; in all. 0: it is not */
+    bool linger_always;      /* even when nothing is left to be read */
+    bool reset_late;         /* who is too slow gets a reset */
+};
+#define CONN_TIMES_LISTENER UINT32_MAX
+
 struct route {
     const struct conf_route *c;
     site *site;
@@ -44,6 +55,11 @@ struct route {
     headerop *request_ops, *response_ops, *trailer_ops;
     struct exchange *exchange; /* what is unusual about its exchanges; NULL: nothing */
     uint64_t hide[2];        /* mask of tokens: upstream fields that are not passed */
+    uint8_t doubt[TOKEN_COUNT]; /* by token: those of `hide`, and Content-Length, are looked at; the others are passed */
+    uint64_t skip[2];        /* the same of a request's fields: written anew, or of this hop (forward.h) */
+    struct conn_times times;
+    bool straight;           /* between route and pick nothing has a say: the rows in between are not run */
+    bool picky;              /* more than a count of requests decides how long clients' connections are kept */
     int nrequest_ops, nresponse_ops, ntrailer_ops;
     struct access_log **logs; /* nlogs */
     int nlogs;

@@ -84,38 +84,6 @@ static int add_certs(struct listening *m, plan_listen *l, const struct conf_site
     return 0;
 }
 
-/* A connection is made before its site is known, and TLS sessions may move between hosts: so all
- * sites of a listener ask for client certificates in the same way or not at all. */
-static int client_policy(struct listening *m, const plan_listen *l, struct tls_server_args *a)
-{
-    const struct conf_site *first = NULL;
-    for (int i = 0; i < l->c->sites.n; i++) {
-        const struct conf_site *c = m->p->sites[l->c->sites.v[i]].c;
-        if (!c->certs.n) {
-            continue;
-        }
-        if (!first) {
-            first = c;
-            a->verify_client = c->client_verify;
-            a->client_ca_pem = c->client_ca_pem.p ? c->client_ca_pem : STR_EMPTY;
-        } else if (c->client_verify != first->client_verify ||
-                   !str_eq(c->client_ca_pem, first->client_ca_pem)) {
-            snprintf(m->err, m->cap,
-                     "%s: client certificates are asked for differently by the site at %s on the "
-                     "same listener %.*s",
-                     label_or(c->label, "site"), label_or(first->label, "another place"),
-                     STR_ARG(l->c->address));
-            return ERR_CONF;
-        }
-    }
-    if (!first) {
-        snprintf(m->err, m->cap, "listener %.*s: tls, but no site on it has a certificate",
-                 STR_ARG(l->c->address));
-        return ERR_CONF;
-    }
-    return 0;
-}
-
 /* ---- sites with TLS settings of their own */
 
 static int add_own_certs(struct listening *m, tls_server *t, const struct conf_site *c)
@@ -244,7 +212,7 @@ static int compile_own_tls(struct listening *m, plan_listen *l)
         if (!l->site_tls[i]) {
             return ERR_CONF;
         }
-        if (s == l->def) {
+        if (s == l->def || (!l->def && !l->tls)) { /* for clients without a known name: the default site's, else the first */
             l->tls = l->site_tls[i];
         }
     }
@@ -255,6 +223,15 @@ static int compile_own_tls(struct listening *m, plan_listen *l)
     }
     tls_server_choose(l->tls, choose_site, l);
     return 0;
+}
+
+static bool has_certs(const struct listening *m, const plan_listen *l)
+{
+    bool any = false;
+    for (int i = 0; i < l->c->sites.n; i++) {
+        any |= m->p->sites[l->c->sites.v[i]].c->certs.n > 0;
+    }
+    return any;
 }
 
 static int compile_tls(struct listening *m, plan_listen *l)
@@ -269,11 +246,11 @@ static int compile_tls(struct listening *m, plan_listen *l)
         .alpn_h2 = c->http2,
         .tickets = true,
     };
-    if (client_policy(m, l, &a) < 0) {
+    if (!has_certs(m, l)) {
+        snprintf(m->err, m->cap, "listener %.*s: tls, but no site on it has a certificate", STR_ARG(c->address));
         return ERR_CONF;
     }
-    a.id_context =
-        pool_printf(&m->p->pool, "%.*s verify=%d", STR_ARG(c->address), a.verify_client).p;
+    a.id_context = pool_printf(&m->p->pool, "%.*s", STR_ARG(c->address)).p;
     l->tls = tls_server_new(&a, m->err, m->cap);
     if (!l->tls) {
         return ERR_CONF;

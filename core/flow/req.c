@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "base/zero.h"
 #include "flow/hook.h"
 #include "flow/nobody.h"
 #include "flow/plan.h"
@@ -77,7 +78,7 @@ req *req_new(loop *l, plan *p, const plan_listen *listen, const struct proto_ops
 {
     req *r = req_alloc();
     r->client.facts = NULL;
-    memset((char *)r + offsetof(req, plan), 0, sizeof *r - offsetof(req, plan));
+    zero((char *)r + offsetof(req, plan), sizeof *r - offsetof(req, plan));
     r->l = l;
     r->id = reqs.next_id++;
     r->plan = plan_ref(p);

@@ -8,7 +8,7 @@
 #include "flow/error.h"
 #include "flow/plan.h"
 #include "flow/redirect.h"
-#include "flow/route_nginx.h"
+#include "flow/route.h"
 #include "flow/signature.h"
 #include "flow/steps.h"
 #include "flow/tmpl.h"
@@ -18,7 +18,7 @@
 struct error_pages {
     int n;
     struct error_entry {
-        int status, answer;
+        int status, last, answer;
         tmpl *target;
     } v[];
 };
@@ -28,7 +28,8 @@ error_pages *error_pages_new(const struct conf_errorpages *c, const route *rt, p
     error_pages *e = pool_zalloc(p, sizeof *e + sizeof e->v[0] * (size_t)c->n);
     for (int i = 0; i < c->n; i++) {
         struct error_entry *to = &e->v[e->n++];
-        *to = (struct error_entry){.status = (int)c->v[i].status, .answer = (int)c->v[i].answer};
+        int status = (int)c->v[i].status, last = (int)c->v[i].last;
+        *to = (struct error_entry){.status = status, .last = last ? last : status, .answer = (int)c->v[i].answer};
         to->target = tmpl_compile_for(c->v[i].target.p ? c->v[i].target : STR_EMPTY, rt, p, err, errcap);
         if (!to->target) {
             return NULL;
@@ -44,7 +45,7 @@ static const struct error_entry *entry_of(const req *r, int status)
         return NULL;
     }
     for (int i = 0; i < e->n; i++) {
-        if (e->v[i].status == status) {
+        if (status >= e->v[i].status && status <= e->v[i].last) {
             return &e->v[i];
         }
     }
@@ -146,7 +147,7 @@ int reroute_named(req *r, str name)
     if (rc < 0) {
         return rc;
     }
-    const route *rt = r->site && r->site->nested ? route_nginx_named(r->site->nested, name) : NULL;
+    const route *rt = r->site ? route_named(r->site, name) : NULL;
     if (!rt || !r->path.n) {
         req_log(r, LOG_ERROR_, rt ? "empty URI in redirect to named location \"%.*s\"" : "could not find named location \"%.*s\"", STR_ARG(name));
         return ERR_LOOP;

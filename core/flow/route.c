@@ -500,3 +500,13 @@ const route *route_find(const route_table *t, req *r, uint32_t *allowed)
     *allowed = rt ? 0 : s.allow;
     return rt;
 }
+
+const route *route_named(const struct site *s, str name)
+{
+    for (int i = 0; i < s->c->routes.n; i++) {
+        if (s->routes[i].c->match == CONF_MATCH_NAMED && str_eq(s->routes[i].c->pattern, name)) {
+            return &s->routes[i];
+        }
+    }
+    return NULL;
+}

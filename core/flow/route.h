@@ -37,4 +37,8 @@ enum { ROUTE_FAILED = 1 << 30 };
  * caller's, may take the request; else 0. */
 const route *route_find(const struct route_table *t, struct req *r, uint32_t *allowed);
 
+struct site;
+/* The named route of a site (of either kind), or NULL. `name` as it stands in the file, with its "@". */
+const route *route_named(const struct site *s, str name);
+
 #endif

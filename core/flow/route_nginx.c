@@ -234,13 +234,3 @@ const route *route_nginx_find(const route_nginx *t, req *r, bool *failed)
     *failed = s.failed;
     return s.failed ? NULL : s.best;
 }
-
-const route *route_nginx_named(const route_nginx *t, str name)
-{
-    for (int i = 0; i < t->n; i++) {
-        if (t->routes[i].c->match == CONF_MATCH_NAMED && str_eq(t->routes[i].c->pattern, name)) {
-            return &t->routes[i];
-        }
-    }
-    return NULL;
-}

@@ -21,7 +21,5 @@ MUST_USE route_nginx *route_nginx_new(struct route *routes, int n, pool *p, char
 /* The route of r->path; NULL: none. Fills r->captures when a regex matched. *failed: a regex hit its limits; nothing may take the
  * request then. */
 const struct route *route_nginx_find(const route_nginx *t, struct req *r, bool *failed);
-/* The named route, or NULL. `name` as it stands in the file, with its "@". */
-const struct route *route_nginx_named(const route_nginx *t, str name);
 
 #endif

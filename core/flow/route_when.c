@@ -1,5 +1,5 @@
-/* route_when.c — see route_when.h. A repeated header holds when any of its fields does; a repeated
- * query parameter counts by its first. */
+/* route_when.c — see route_when.h. A repeated header holds when any of its fields does; a repeated query parameter counts by its first. That a route is
+ * for internal redirects only is one more condition. */
 #include "flow/route_when.h"
 
 #include "base/err.h"
@@ -24,9 +24,9 @@ struct route_when {
 
 int route_when_compile(route *rt, pool *p, char *err, size_t errcap)
 {
-    rt->nwhen = rt->c->when.n;
+    rt->nwhen = rt->c->when.n + rt->c->internal;
     rt->when = pool_zalloc(p, sizeof *rt->when * (size_t)(rt->nwhen ? rt->nwhen : 1));
-    for (int i = 0; i < rt->nwhen; i++) {
+    for (int i = 0; i < rt->c->when.n; i++) {
         struct route_when *w = &rt->when[i];
         w->c = &rt->c->when.v[i];
         w->token = w->c->on == ON_HEADER ? (uint16_t)token_find(w->c->name) : TOKEN_NONE;
@@ -103,7 +103,10 @@ static int holds(const struct route_when *w, req *r)
 
 int route_when_holds(const route *rt, req *r)
 {
-    for (int i = 0; i < rt->nwhen; i++) {
+    if (rt->c->internal && !r->internal) {
+        return 0;
+    }
+    for (int i = 0; i < rt->c->when.n; i++) {
         int rc = holds(&rt->when[i], r);
         if (rc <= 0) {
             return rc;
@@ -114,7 +117,7 @@ int route_when_holds(const route *rt, req *r)
 
 static bool has_same(const route *rt, const struct conf_matcher *m)
 {
-    for (int i = 0; i < rt->nwhen; i++) {
+    for (int i = 0; i < rt->c->when.n; i++) {
         const struct conf_matcher *o = rt->when[i].c;
         bool name = m->on == ON_HEADER ? str_ieq(o->name, m->name) : str_eq(o->name, m->name);
         if (o->on == m->on && o->op == m->op && name && str_eq(o->value, m->value)) {
@@ -126,10 +129,10 @@ static bool has_same(const route *rt, const struct conf_matcher *m)
 
 bool route_when_same(const route *a, const route *b)
 {
-    if (a->nwhen != b->nwhen) {
+    if (a->nwhen != b->nwhen || a->c->internal != b->c->internal) {
         return false;
     }
-    for (int i = 0; i < a->nwhen; i++) {
+    for (int i = 0; i < a->c->when.n; i++) {
         if (!has_same(b, a->when[i].c)) {
             return false;
         }

@@ -73,14 +73,19 @@ int signature_put(req *r)
     return rc;
 }
 
+static str native_title(int status)
+{
+    return status == 495 ? STR("Client Certificate Not Accepted") : status == 496 ? STR("Client Certificate Required") : status_reason(status);
+}
+
 /* The title of an error page, which is not always the status line. */
 static str title_of(unsigned signature, int *status)
 {
-    if (signature == CONF_SIGNATURE_MOONGATE) {
-        return status_reason(*status);
-    }
     int asked = *status;
     *status = asked >= 494 && asked <= 497 ? 400 : asked;
+    if (signature == CONF_SIGNATURE_MOONGATE) {
+        return native_title(asked);
+    }
     switch (asked) {
     case 302:
         return STR("Found");

@@ -11,7 +11,7 @@
 #include "net/stream.h"
 #include "shm/stats.h"
 
-static int wait_for_head(req *r)
+static NOINLINE int wait_for_head(req *r)
 {
     const struct conf_route *c = r->route->c;
     fetch *f = &r->fetch;
@@ -49,7 +49,7 @@ static COLD int refuse_switch(req *r)
     return STEP_NEXT;
 }
 
-static int accept_head(req *r)
+static NOINLINE int accept_head(req *r)
 {
     fetch *f = &r->fetch;
     attempt *a = attempt_now(r);
@@ -68,36 +68,45 @@ static int accept_head(req *r)
     return UNLIKELY(r->route->exchange && !f->tunnel) ? elsewhere(r) : STEP_NEXT;
 }
 
+/* The usual ends are above; here is what is left: interim responses, and what went wrong. */
+static COLD int await_on(req *r, int rc, int up)
+{
+    while (rc == 1) {
+        if (pass_interim(r) < 0) {
+            return ERR_CLIENT_GONE;
+        }
+        rc = r->fetch.ops->read_head(&r->fetch);
+    }
+    if (rc == 0) {
+        return accept_head(r);
+    }
+    if (rc != ERR_AGAIN) {
+        return attempt_failed(r, rc);
+    }
+    return up == ERR_UPSTREAM_CLOSED ? attempt_failed(r, up) /* the write side broke and no early response came */
+                                     : wait_for_head(r);
+}
+
+static COLD int give_up(req *r)
+{
+    bool client = r->armed_for == REQ_WAIT_CLIENT_BODY && !r->total_expired;
+    return client ? ERR_CLIENT_TIMEOUT : attempt_failed(r, ERR_TIMEOUT);
+}
+
 int step_await(req *r)
 {
     fetch *f = &r->fetch;
-    if (r->timed_out) {
-        bool client = r->armed_for == REQ_WAIT_CLIENT_BODY && !r->total_expired;
-        return client ? ERR_CLIENT_TIMEOUT : attempt_failed(r, ERR_TIMEOUT);
+    if (UNLIKELY(r->timed_out)) {
+        return give_up(r);
     }
     bool uploaded = f->upload_done && bufq_is_empty(&f->upload) && stream_queued(fetch_stream(f)) == 0;
     int up = LIKELY(uploaded) ? 0 : upload_run(r);
     if (up < 0 && up != ERR_AGAIN && up != ERR_UPSTREAM_CLOSED) {
         return up; /* the client's fault: too large, too slow, gone */
     }
-    for (;;) {
-        int rc = f->ops->read_head(f);
-        if (rc == 0) {
-            return accept_head(r);
-        }
-        if (rc == 1) {
-            rc = pass_interim(r);
-            if (rc < 0) {
-                return ERR_CLIENT_GONE;
-            }
-            continue;
-        }
-        if (rc != ERR_AGAIN) {
-            return attempt_failed(r, rc);
-        }
-        if (up == ERR_UPSTREAM_CLOSED) {
-            return attempt_failed(r, up); /* the write side broke and no early response came */
-        }
-        return wait_for_head(r);
+    int rc = f->ops->read_head(f);
+    if (LIKELY(rc == 0)) {
+        return accept_head(r);
     }
+    return LIKELY(rc == ERR_AGAIN && up != ERR_UPSTREAM_CLOSED) ? wait_for_head(r) : await_on(r, rc, up);
 }

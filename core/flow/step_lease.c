@@ -48,18 +48,24 @@ static int start_lease(req *r)
     return lease_start(&r->fetch.lease, r->l, attempt_now(r)->peer, &a);
 }
 
-int step_lease(req *r)
+/* Not usable at once, or not as HTTP/1. */
+static COLD int lease_on(req *r, int rc)
 {
-    int rc = r->timed_out ? ERR_TIMEOUT : r->lease_started ? lease_wait(&r->fetch.lease) : start_lease(r);
     if (rc == ERR_AGAIN) {
         return req_wait_here(r, REQ_WAIT_CONNECT, r->route->c->connect_timeout, 0);
     }
-    if (rc == 0 && r->fetch.lease.h2) {
+    if (rc == 0) {
         grpc_arm(r);
         rc = h2_client_attach(&r->fetch);
     }
-    if (rc < 0) {
-        return attempt_failed(r, rc);
+    return rc < 0 ? attempt_failed(r, rc) : 0;
+}
+
+int step_lease(req *r)
+{
+    int rc = r->timed_out ? ERR_TIMEOUT : r->lease_started ? lease_wait(&r->fetch.lease) : start_lease(r);
+    if (UNLIKELY(rc != 0 || r->fetch.lease.h2) && (rc = lease_on(r, rc)) != 0) {
+        return rc;
     }
     attempt *a = attempt_now(r);
     a->reused = r->fetch.lease.reused;

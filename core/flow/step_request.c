@@ -104,7 +104,7 @@ static int after_hook(req *r, int verdict)
 /* Ops of the chosen route; those of the site itself were run before it was. */
 static int run_ops(req *r)
 {
-    if (r->route == r->site->fallback) {
+    if (r->route == r->site->fallback && r->site->nested) {
         return STEP_NEXT;
     }
     int rc = rewrite_run(r, r->route->rewrites);

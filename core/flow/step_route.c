@@ -86,14 +86,6 @@ static int method_not_allowed(req *r, uint32_t allowed)
     return rc < 0 ? rc : STEP_JUMP | STEP_REPLY;
 }
 
-/* Between here and the upstream only hooks and answers of our own would have a say: without them the rows in between are not run. */
-static bool goes_straight_up(const req *r)
-{
-    enum { BEFORE = 1u << PHASE_REWRITE | 1u << PHASE_ACCESS };
-    return r->group && !r->route->guard && !r->route->rewrites && !(r->route->hooks & BEFORE) && (!r->route->c->slash_redirect || r->site->nested) &&
-           !r->route->c->try_files.n;
-}
-
 static int apply_route(req *r)
 {
     const struct conf_route *c = r->route->c;
@@ -110,7 +102,7 @@ static int apply_route(req *r)
             r->body = body_new(r);
         }
     }
-    return goes_straight_up(r) ? STEP_JUMP | STEP_PICK : STEP_NEXT;
+    return r->route->straight ? STEP_JUMP | STEP_PICK : STEP_NEXT;
 }
 
 void req_take_route(req *r, const route *rt)
@@ -163,7 +155,7 @@ static int enter_site(req *r)
         }
     }
     const route *own = r->site->fallback;
-    if (LIKELY(!own || !own->rewrites)) {
+    if (LIKELY(!own || !own->rewrites) || !r->site->nested) {
         return STEP_NEXT;
     }
     r->route = own;

@@ -176,6 +176,14 @@ tmpl *tmpl_compile(str text, pool *p, char *err, size_t errcap)
     return tmpl_compile_for(text, NULL, p, err, errcap);
 }
 
+tmpl *tmpl_plain(str text, pool *p)
+{
+    tmpl *t = pool_zalloc(p, sizeof *t + sizeof t->v[0]);
+    t->n = text.n > 0;
+    t->v[0] = (struct part){.kind = PART_TEXT, .text = text};
+    return t;
+}
+
 bool tmpl_is_constant(const tmpl *t)
 {
     return t->n == 0 || (t->n == 1 && t->v[0].kind == PART_TEXT);

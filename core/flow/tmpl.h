@@ -13,6 +13,8 @@ MUST_USE tmpl *tmpl_compile(str text, pool *p, char *err, size_t errcap);
 /* The same for a template of a route: named captures of its regex and its ":name" parameters are variables too. */
 struct route;
 MUST_USE tmpl *tmpl_compile_for(str text, const struct route *rt, pool *p, char *err, size_t errcap);
+/* Of text as it is; the bytes are borrowed and live as long as the pool. */
+tmpl *tmpl_plain(str text, pool *p);
 /* A view: constant text, one variable's value, or a concatenation in r->pool. Absent variables are empty. */
 str tmpl_eval(const tmpl *t, struct req *r);
 /* The same, with the groups of a regex put through `escape`. */

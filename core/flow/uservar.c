@@ -90,6 +90,24 @@ str varvalue_get(const struct varvalue *v, req *r)
     return v->t ? pool_dup(&r->pool, tmpl_eval(v->t, r)) : v->text; /* a view of an answer may not outlive it */
 }
 
+static void names_cleanup(void *arg)
+{
+    map_fini(arg);
+}
+
+uservars *uservars_declare(const str *names, int n, pool *p)
+{
+    uservars *u = pool_zalloc(p, sizeof *u + sizeof u->v[0] * (size_t)n);
+    map_init(&u->by_name);
+    pool_on_fini(p, names_cleanup, &u->by_name);
+    u->n = n;
+    for (int i = 0; i < n; i++) {
+        u->v[i].name = names[i];
+        map_put(&u->by_name, names[i], (void *)(uintptr_t)(i + 1));
+    }
+    return u;
+}
+
 static const void *compile_kind(struct uservar_making *m)
 {
     switch ((enum conf_var_kind)m->c->kind) {
@@ -106,22 +124,18 @@ static const void *compile_kind(struct uservar_making *m)
     return m; /* nothing to compile */
 }
 
-static void names_cleanup(void *arg)
-{
-    map_fini(arg);
-}
-
 uservars *uservars_new(const struct conf_uservars *c, pool *p, char *err, size_t errcap)
 {
-    uservars *u = pool_zalloc(p, sizeof *u + sizeof u->v[0] * (size_t)c->n);
-    map_init(&u->by_name);
-    pool_on_fini(p, names_cleanup, &u->by_name);
-    u->n = c->n;
+    str *names = pool_alloc(p, sizeof *names * (size_t)(c->n ? c->n : 1));
+    for (int i = 0; i < c->n; i++) {
+        names[i] = c->v[i].name;
+    }
+    uservars *u = uservars_declare(names, c->n, p);
     for (int i = 0; i < c->n; i++) {
         struct uservar *v = &u->v[i];
-        *v = (struct uservar){.name = c->v[i].name, .kind = (uint8_t)c->v[i].kind, .uncached = c->v[i].uncached};
+        v->kind = (uint8_t)c->v[i].kind;
+        v->uncached = c->v[i].uncached;
         v->builtin = var_find(v->name, &v->builtin_arg);
-        map_put(&u->by_name, v->name, (void *)(uintptr_t)(i + 1));
     }
     const uservars *before = uservars_name(u);
     for (int i = 0; i < c->n; i++) {

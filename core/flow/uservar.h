@@ -14,6 +14,8 @@ typedef struct uservars uservars;
 
 /* Declares all names, then compiles; lives in the pool. NULL with "file:line: what" in err. */
 MUST_USE uservars *uservars_new(const struct conf_uservars *c, pool *p, char *err, size_t errcap);
+/* Only the names, in the order the plan will have them: for what is compiled before it. Lives in the pool. */
+uservars *uservars_declare(const str *names, int n, pool *p);
 /* Whose names templates that are being compiled may use; returns whose it was. NULL: none. */
 const uservars *uservars_name(const uservars *u);
 /* Index of a name in the set that templates use now (load) or in `u`; -1: there is none. */

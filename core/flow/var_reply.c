@@ -28,7 +28,7 @@ str var_get_nothing(req *r, str arg)
 str var_get_status(req *r, str arg)
 {
     (void)arg;
-    int status = r->res.status;
+    int status = r->err_status && !r->head_sent ? r->err_status : r->res.status; /* a page that is being made tells its error */
     if (!r->head_sent && r->client_gone) {
         status = 499; /* nobody was there to be answered */
     }

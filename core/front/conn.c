@@ -144,10 +144,10 @@ void conn_linger(conn *c)
         conn_close(c);
         return;
     }
-    c->linger_until_ms = clock_ms() + c->linger_all_ms;
+    c->linger_until_ms = clock_ms() + c->times.linger_all_ms;
     conn_enter(c, CONN_LINGER);
     c->s.flags |= STREAM_READABLE | STREAM_PROBE; /* a reset may hide behind bytes that were read */
-    timer_set(c->f->l, &c->timer, c->linger_ms);
+    timer_set(c->f->l, &c->timer, c->times.linger_ms);
     job_wake(c->f->l, &c->job);
 }
 
@@ -170,7 +170,7 @@ static void run_linger(conn *c)
             conn_close(c);
             return;
         }
-        timer_set(c->f->l, &c->timer, c->linger_ms);
+        timer_set(c->f->l, &c->timer, c->times.linger_ms);
     }
 }
 
@@ -420,8 +420,8 @@ void conn_open(front_listener *fl, int fd, const addr *from)
     c->peer = *from;
     c->id = f->next_id++;
     c->opened_ms = clock_ms();
-    c->linger_ms = LINGER_MS;
-    c->linger_all_ms = LINGER_ALL_MS;
+    c->times.linger_ms = LINGER_MS;
+    c->times.linger_all_ms = LINGER_ALL_MS;
     job_init(&c->job, on_job);
     timer_init(&c->timer, on_timeout);
     list_push_back(&f->conns, &c->node);

@@ -6,6 +6,7 @@
 #define FRONT_CONN_H
 
 #include "base/map.h"
+#include "flow/plan.h"
 #include "front/front.h"
 #include "http/h1_state.h"
 #include "http/sink.h"
@@ -91,11 +92,7 @@ struct conn {
     uint8_t body;          /* enum msg_body */
     uint8_t body_state;    /* 0 reading, 1 trailers, 2 complete */
     uint32_t discarded;    /* bytes read away */
-    uint32_t send_ms;      /* between two writes: the route's client_send_timeout */
-    uint32_t idle_ms;      /* until the next request */
-    uint32_t linger_ms, linger_all_ms; /* between two reads of what is read away before the end; in all. 0: it is not */
-    bool linger_always;    /* even when nothing is left to be read */
-    bool reset_late;       /* who is too slow gets a reset */
+    struct conn_times times; /* of the last request's route */
     int64_t opened_ms;
     union {                /* a body is counted or chunked */
         int64_t left;

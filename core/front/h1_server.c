@@ -36,7 +36,7 @@ static void next_request(conn *c);
 static void close_soon(conn *c)
 {
     bool quiet = c->body_state == 2 && stream_in(&c->s).n == 0 && !(c->s.flags & STREAM_READABLE);
-    if ((quiet && !(c->s.flags & STREAM_TLS) && !c->linger_always) || c->linger_ms == 0) {
+    if ((quiet && !(c->s.flags & STREAM_TLS) && !c->times.linger_always) || c->times.linger_ms == 0) {
         conn_close(c); /* nothing unread: close(2) sends the queue and a FIN, no reset */
     } else {
         conn_linger(c);
@@ -56,7 +56,7 @@ static void client_gone(conn *c, int err)
     if (r) {
         req_abort(r, err);
     }
-    if (err == ERR_CLIENT_TIMEOUT && c->reset_late) {
+    if (err == ERR_CLIENT_TIMEOUT && c->times.reset_late) {
         make_reset(c);
     }
     conn_close(c);
@@ -88,6 +88,11 @@ static void after_response(conn *c)
     }
 }
 
+static uint32_t idle_ms(const conn *c)
+{
+    return c->times.idle_ms == CONN_TIMES_LISTENER ? (uint32_t)conn_listen(c)->c->idle_timeout : c->times.idle_ms;
+}
+
 static void next_request(conn *c)
 {
     c->scan = (h1_scan){0};
@@ -100,7 +105,7 @@ static void next_request(conn *c)
     stream_release_in(&c->s);
     bufq_shrink(&c->s.out);
     conn_set_idle(c, true);
-    timer_set(c->f->l, &c->timer, c->f->draining ? FRONT_IDLE_GRACE_MS : c->idle_ms);
+    timer_set(c->f->l, &c->timer, c->f->draining ? FRONT_IDLE_GRACE_MS : idle_ms(c));
 }
 
 /* -- request heads */
@@ -111,7 +116,7 @@ static void begin(conn *c, req *r)
     c->keepalive = false;
     c->chunked_out = c->broken = c->to_close = c->want_drain_wake = c->raw = false;
     c->sink.ops = &h1_sink_ops;
-    c->send_ms = SEND_MS; /* for interim answers; the final head brings the route's */
+    c->times.send_ms = SEND_MS; /* for interim answers; the final head brings the route's */
     conn_introduce(c, r);
     conn_enter(c, CONN_REQUEST);
     timer_clear(&c->timer);
@@ -254,7 +259,7 @@ static bool may_keep(const conn *c, const req *r)
         return false; /* too much to be read away */
     }
     const struct conf_route *rt = r->route ? r->route->c : NULL;
-    if (rt && is_refused_by_route(c, r, rt)) {
+    if (rt && UNLIKELY(r->route->picky) && is_refused_by_route(c, r, rt)) {
         return false;
     }
     return (int64_t)c->requests < (rt && rt->connection_requests >= 0 ? rt->connection_requests : l->keepalive_requests);
@@ -311,18 +316,12 @@ static void write_head(const conn *c, const req *r, fmt *f)
 /* What the route says about the connection's waits and its end. */
 static void take_times(conn *c, const req *r)
 {
-    const struct conf_route *rt = r->route ? r->route->c : NULL;
-    c->send_ms = SEND_MS;
-    c->idle_ms = (uint32_t)conn_listen(c)->c->idle_timeout;
-    if (!rt) {
-        return;
+    if (LIKELY(r->route != NULL)) {
+        c->times = r->route->times;
+    } else {
+        c->times.send_ms = SEND_MS;
+        c->times.idle_ms = CONN_TIMES_LISTENER;
     }
-    c->send_ms = (uint32_t)rt->client_send_timeout;
-    c->idle_ms = rt->idle_timeout >= 0 ? (uint32_t)rt->idle_timeout : c->idle_ms;
-    c->linger_ms = rt->lingering == CONF_LINGERING_OFF ? 0 : (uint32_t)rt->linger_timeout;
-    c->linger_all_ms = (uint32_t)rt->linger_time;
-    c->linger_always = rt->lingering == CONF_LINGERING_ALWAYS;
-    c->reset_late = rt->reset_late;
 }
 
 static int h1_send_head(req *r, bool last)
@@ -363,7 +362,7 @@ static void arm_write_deadline(conn *c)
 {
     if (c->flushed_at != c->s.bytes_out || !timer_is_set(&c->timer)) {
         c->flushed_at = c->s.bytes_out;
-        timer_set(c->f->l, &c->timer, c->send_ms);
+        timer_set(c->f->l, &c->timer, c->times.send_ms);
     }
 }
 

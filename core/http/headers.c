@@ -73,9 +73,9 @@ field *headers_next(const headers *h, const field *f)
     return t != TOKEN_NONE ? find_token_from(h, t, from) : find_name_from(h, f->name, from);
 }
 
-static int add(headers *h, str name, str value, enum token t)
+static inline int add(headers *h, str name, str value, enum token t)
 {
-    if (h->n == h->cap && !headers_grow(h)) {
+    if (UNLIKELY(h->n == h->cap) && !headers_grow(h)) {
         return ERR_LIMIT;
     }
     h->v[h->n++] = (field){name, value, (uint16_t)t, 0};

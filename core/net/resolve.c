@@ -16,7 +16,7 @@
 
 enum {
     RECORDS_MAX = 4096,
-    NAME_MAX_ = 253,
+    NAME_MAX_ = RESOLVE_NAME_ROOM - 1,
     TIMEOUT_MS = 5000,
     MIN_TTL_MS = 1000,
     MAX_TTL_MS = 3600 * 1000,
@@ -215,9 +215,16 @@ static void on_deadline(timer *t)
     answer_all(rec, use_stale(rec, ERR_TIMEOUT));
 }
 
+int64_t resolver_ttl_ms(const resolver *r, int64_t ttl_s)
+{
+    const struct resolver_args *a = &r->args;
+    int64_t ms = ttl_s < a->max_ttl_ms / 1000 ? ttl_s * 1000 : a->max_ttl_ms;
+    ms = ms < a->min_ttl_ms ? a->min_ttl_ms : ms;
+    return a->valid_ms > 0 ? a->valid_ms : ms;
+}
+
 static void learn(struct record *rec, const addr *v, int n, int64_t ttl)
 {
-    const struct resolver_args *a = &rec->r->args;
     if (n == 0) {
         rec->n = 0;
         rec->err = ERR_NOT_FOUND;
@@ -230,11 +237,8 @@ static void learn(struct record *rec, const addr *v, int n, int64_t ttl)
         rec->n = n;
         rec->err = 0;
     }
-    int64_t ttl_ms = ttl < a->max_ttl_ms / 1000 ? ttl * 1000 : a->max_ttl_ms;
-    ttl_ms = ttl_ms < a->min_ttl_ms ? a->min_ttl_ms : ttl_ms;
-    ttl_ms = a->valid_ms > 0 ? a->valid_ms : ttl_ms;
     rec->is_stale = false;
-    rec->fresh_ms = rec->ends_ms = clock_ms() + ttl_ms;
+    rec->fresh_ms = rec->ends_ms = clock_ms() + resolver_ttl_ms(rec->r, ttl);
 }
 
 static void learn_info(struct record *rec, const struct ares_addrinfo *info)
@@ -338,7 +342,7 @@ static void ask(struct record *rec)
 /* ---- names ---- */
 
 /* Host name bytes only (RFC 1123, and "_" as found in the wild); without a final dot, lower case, terminated. 0 when it is none. */
-static size_t normalise(str name, char *out)
+size_t resolver_normalise(str name, char *out)
 {
     if (name.n && name.p[name.n - 1] == '.') {
         name.n--;
@@ -419,7 +423,7 @@ int resolve_cached(resolver *r, str name, resolve_answer *out)
         give_literal(&a, out);
         return 0;
     }
-    size_t n = normalise(name, z);
+    size_t n = resolver_normalise(name, z);
     if (n == 0) {
         return negative(ERR_NOT_FOUND, out);
     }
@@ -448,7 +452,7 @@ resolve_query *resolve_start(resolver *r, str name, job *user)
         query_done(q, 0);
         return q;
     }
-    size_t n = normalise(name, z);
+    size_t n = resolver_normalise(name, z);
     q->rec = n ? record_of(r, str_of(z, n)) : NULL;
     if (!q->rec) {
         query_done(q, n ? ERR_RESOLVE : ERR_NOT_FOUND);

@@ -15,7 +15,9 @@ enum {
     CLASS_IN = 1,
     TYPE_A = 1,
     TYPE_CNAME = 5,
-    TYPE_AAAA = 28
+    TYPE_AAAA = 28,
+    TYPE_SRV = 33,
+    SRV_FIXED = 6, /* priority, weight, port (RFC 2782) */
 };
 
 struct chase {
@@ -24,12 +26,14 @@ struct chase {
     void *arg;
     char name[NAME_ROOM]; /* asked for now */
     char next[NAME_ROOM]; /* the alias that an answer named; empty: none */
+    bool service; /* SRV records are asked for, not addresses */
     int hops, tries, pending;
     ares_channel channel; /* both questions go to one server */
     struct question {
         struct chase *c;
         int type;
         int status;
+        bool alias; /* that is what its answer was */
         int n;
         addr v[RESOLVE_MAX_ADDRS];
     } q[2];
@@ -88,6 +92,25 @@ static bool add_addr(struct question *q, const unsigned char *data, size_t n)
     return true;
 }
 
+/* RFC 2782: a target of "." says that there is no such service. A weight of 0 is the least there is. */
+static bool add_service(struct question *q, const struct reader *r, const unsigned char *data, size_t n)
+{
+    struct chased *out = &q->c->out;
+    struct chased_service one;
+    if (n <= SRV_FIXED || read_name(r, data + SRV_FIXED, one.name) < 0) {
+        return false;
+    }
+    one.priority = (uint16_t)be(data, 2);
+    one.weight = (uint16_t)be(data + 2, 2);
+    one.weight = one.weight ? one.weight : 1;
+    one.port = (uint16_t)be(data + 4, 2);
+    if (one.name[0] && one.port && out->nservices < CHASED_SERVICES_MAX) {
+        out->services[out->nservices++] = one;
+        q->n++;
+    }
+    return true;
+}
+
 /* One record of the answer section. False: broken. */
 static bool read_record(struct question *q, struct reader *r)
 {
@@ -107,7 +130,11 @@ static bool read_record(struct question *q, struct reader *r)
         q->c->out.ttl_s = ttl;
     }
     if (mine && type == TYPE_CNAME) {
+        q->alias = true;
         return read_name(r, data, q->c->next) >= 0;
+    }
+    if (mine && type == TYPE_SRV) {
+        return add_service(q, r, data, n);
     }
     return !mine || add_addr(q, data, n);
 }
@@ -144,7 +171,7 @@ static void finish(struct chase *c, int status)
 
 static void collect(struct chase *c)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && !c->service; i++) {
         const struct question *q = &c->q[i];
         for (int k = 0; k < q->n && c->out.n < RESOLVE_MAX_ADDRS; k++) {
             c->out.v[c->out.n++] = q->v[k];
@@ -164,6 +191,12 @@ static int worst(const struct chase *c)
     return ARES_ENODATA;
 }
 
+/* An alias that only A knows, and AAAA says that there is nothing, is taken for nothing: as nginx does. */
+static bool is_disowned(const struct chase *c)
+{
+    return c->q[0].alias && c->q[1].type && !c->q[1].alias;
+}
+
 static void settle(struct chase *c)
 {
     int status = worst(c);
@@ -172,11 +205,11 @@ static void settle(struct chase *c)
         return;
     }
     collect(c);
-    if (c->out.n) {
+    if (c->out.n || c->out.nservices) {
         finish(c, ARES_SUCCESS);
-    } else if (c->next[0] && c->hops++ < HOPS_MAX && !c->r->closing) {
+    } else if (c->next[0] && !is_disowned(c) && c->hops++ < HOPS_MAX && !c->r->closing) {
         memcpy(c->name, c->next, sizeof c->name);
-        if (resolver_known(c->r, c->name, &c->out)) {
+        if (!c->service && resolver_known(c->r, c->name, &c->out)) {
             finish(c, ARES_SUCCESS);
         } else {
             ask(c);
@@ -200,7 +233,7 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *buf, in
     struct chase *c = q->c;
     (void)timeouts;
     if (status == ARES_SUCCESS) {
-        q->n = 0;
+        q->n = c->out.nservices = 0;
         status = read_answer(q, buf, n);
     }
     if (is_no_answer(status) && !c->r->closing && ++c->tries < TRIES_MAX) {
@@ -228,9 +261,9 @@ static void ask(struct chase *c)
     c->next[0] = '\0';
     c->tries = 0;
     c->channel = resolver_next_channel(c->r);
-    c->q[0] = (struct question){.c = c, .type = a->ipv4 ? TYPE_A : 0};
-    c->q[1] = (struct question){.c = c, .type = a->ipv6 ? TYPE_AAAA : 0};
-    c->pending = a->ipv4 + a->ipv6; /* before the first: an answer may come at once */
+    c->q[0] = (struct question){.c = c, .type = c->service ? TYPE_SRV : a->ipv4 ? TYPE_A : 0};
+    c->q[1] = (struct question){.c = c, .type = !c->service && a->ipv6 ? TYPE_AAAA : 0};
+    c->pending = c->service ? 1 : a->ipv4 + a->ipv6; /* before the first: an answer may come at once */
     int types[2] = {c->q[0].type, c->q[1].type};
     for (int i = 0, left = c->pending; i < 2; i++) {
         if (types[i]) {
@@ -243,10 +276,11 @@ static void ask(struct chase *c)
     }
 }
 
-void chase_start(resolver *r, const char *name, chase_done *done, void *arg)
+static void start(resolver *r, const char *name, bool service, chase_done *done, void *arg)
 {
     struct chase *c = calloc(1, sizeof *c);
     REQUIRE(c != NULL);
+    c->service = service;
     c->r = r;
     c->done = done;
     c->arg = arg;
@@ -254,4 +288,14 @@ void chase_start(resolver *r, const char *name, chase_done *done, void *arg)
     size_t n = strlen(name);
     memcpy(c->name, name, n < NAME_ROOM ? n : NAME_ROOM - 1);
     ask(c);
+}
+
+void chase_start(resolver *r, const char *name, chase_done *done, void *arg)
+{
+    start(r, name, false, done, arg);
+}
+
+void chase_service(resolver *r, const char *name, chase_done *done, void *arg)
+{
+    start(r, name, true, done, arg);
 }

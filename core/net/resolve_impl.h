@@ -9,7 +9,7 @@
 
 #include <ares.h>
 
-enum { RESOLVE_MAX_SERVERS = 16 };
+enum { RESOLVE_MAX_SERVERS = 16, RESOLVE_NAME_ROOM = 254 };
 
 struct resolver {
     loop *l;
@@ -31,6 +31,10 @@ void resolver_arm(resolver *r);
 struct chased;
 /* Fresh addresses of a name that is in the cache, added to *out; false: it is not. */
 bool resolver_known(resolver *r, const char *name, struct chased *out);
+/* Lower case, without a final dot, terminated; 0 when it is no host name. `out` has RESOLVE_NAME_ROOM bytes. */
+size_t resolver_normalise(str name, char *out);
+/* How long an answer is good, in milliseconds, by the resolver's settings. */
+int64_t resolver_ttl_ms(const resolver *r, int64_t ttl_s);
 /* The channel whose turn it is. */
 ares_channel resolver_next_channel(resolver *r);
 

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "flow/tmpl.h"
+#include "flow/uservar.h"
 #include "net/addr.h"
 #include "script/task.h"
 
@@ -77,13 +78,32 @@ static int new_template(lua_State *L)
     char err[200] = "";
     struct template *o = api_new(L, TEMPLATE, sizeof *o);
     pool_init(&o->pool, 256);
+    const uservars *before = uservars_name(vm_of(L)->vars);
     o->t = tmpl_compile(pool_dup(&o->pool, str_of(text, n)), &o->pool, err, sizeof err);
+    uservars_name(before);
     if (!o->t) {
         lua_pushnil(L);
         lua_pushstring(L, err);
         return 2;
     }
     return 1;
+}
+
+/* core.declare { "name", … }: the variables that the configuration makes, in the order of its model; templates may name them from now on. */
+static int declare(lua_State *L)
+{
+    script *s = vm_of(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    int n = (int)lua_objlen(L, 1);
+    str *names = pool_alloc(&s->pool, sizeof *names * (size_t)(n ? n : 1));
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, 1, i + 1);
+        luaL_argcheck(L, lua_isstring(L, -1), 1, "names expected");
+        names[i] = pool_dup(&s->pool, vm_str(L, -1));
+        lua_pop(L, 1);
+    }
+    s->vars = uservars_declare(names, n, &s->pool);
+    return 0;
 }
 
 static int template_render(lua_State *L)
@@ -128,4 +148,6 @@ void api_net_open(script *s, lua_State *L)
     lua_setfield(L, -2, "networks");
     lua_pushcfunction(L, new_template);
     lua_setfield(L, -2, "template");
+    lua_pushcfunction(L, declare);
+    lua_setfield(L, -2, "declare");
 }

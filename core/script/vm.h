@@ -74,6 +74,7 @@ struct script {
     pool pool; /* as long as the state */
     uint64_t generation;
     struct plan *plan;           /* borrowed; set by script_bind */
+    const struct uservars *vars; /* names that the configuration declared (api_net.c); NULL: none */
     struct script_reader reader; /* a copy; its arg is the generation's */
     hook_set *hooks;             /* by hook_id, from 0 */
     int nhooks;

@@ -78,7 +78,9 @@ local function without_names(model)
   for _, u in ipairs(model.upstreams or {}) do
     for _, p in ipairs(u.peers) do
       local host = p.address:match("^(.*):%d+$")
-      if host and not host:match("^%d+%.%d+%.%d+%.%d+$") and not host:match("^%[") and not p.address:match("^unix:") then
+      if p.service then
+        p._name, p.address, p.service = p.label or p.address, "192.0.2.1:80", nil
+      elseif host and not host:match("^%d+%.%d+%.%d+%.%d+$") and not host:match("^%[") and not p.address:match("^unix:") then
         p._name = p.address
         p.address = "192.0.2.1:" .. p.address:match("(%d+)$")
       end

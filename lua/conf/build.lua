@@ -8,6 +8,11 @@ local route_model = require "conf.route_model"
 local upstream_model = require "conf.upstream_model"
 local listeners = require "conf.listeners"
 local policies = require "conf.policies"
+local exchange_model = require "conf.exchange_model"
+local errors_model = require "conf.errors_model"
+local log_model = require "conf.log_model"
+local tls_model = require "conf.tls_model"
+local vars_model = require "conf.vars_model"
 local special = require "conf.special"
 local types = require "conf.types"
 
@@ -55,7 +60,7 @@ function Build:build_upstreams()
     end
   end
   for _, d in ipairs(c.implicit) do
-    d.options = upstream_model.of_url(d.url)
+    d.options = d.url and upstream_model.of_url(d.url) or {}
     out[#out + 1] = upstream_model.build(c, d, d.options)
   end
   c.crumbs = {}
@@ -123,6 +128,13 @@ function Build:gateway()
   self:dicts(o.shared)
 end
 
+--- Variables: those of the gateway, and those that routes set.
+function Build:variables()
+  self.c.crumbs = { "gateway" }
+  self.model.vars = vars_model.build(self.c, self.options.vars)
+  self.c.crumbs = {}
+end
+
 function Build:dicts(shared)
   local list = {}
   for name, size in pairs(shared or {}) do
@@ -132,27 +144,6 @@ function Build:dicts(shared)
     return a.name < b.name
   end)
   self.model.dicts = list[1] and list or nil
-end
-
---- Indexes of access logs: one, the same for the same path and settings, or none.
-function Build:access_logs(log)
-  local access = log and log.access
-  if access == false then
-    return nil
-  end
-  local path, format = access and access.path or "-", access and access.format or "json"
-  local template = format == "combined" and schema.combined or format ~= "json" and format or nil
-  local one = { path = path, format = template and "template" or "json", template = template }
-  if access then
-    one.when, one.buffer, one.flush, one.gzip, one.escape = access.when, access.buffer, access.flush, access.gzip, access.escape
-  end
-  local key = table.concat({ path, template or "", one.when or "", tostring(one.buffer), tostring(one.flush), tostring(one.gzip),
-    one.escape or "" }, "\0")
-  if not self.logs[key] then
-    table.insert(self.model.logs, one)
-    self.logs[key] = #self.model.logs
-  end
-  return { self.logs[key] - 1 }
 end
 
 local function valid_host(name)
@@ -177,61 +168,6 @@ function Build:site_names(d)
     c:report(d.arg, "a site needs at least one host name")
   end
   return names
-end
-
---- A PEM file; `t[key]` is its path. nil after a report.
-local function install_pem_reader(c)
-  function c:read_pem(t, key, at)
-    local bytes, err = self.loader:read(t[key], "")
-    if not bytes then
-      return self:report(at or (self.raw[t] and self.raw[t][key] ~= nil and { holder = self.raw[t], key = key }) or t.at, err)
-    elseif not bytes:find("-----BEGIN", 1, true) then
-      return self:report(at or { holder = self.raw[t], key = key }, ("'%s' is no PEM file"):format(t[key]))
-    end
-    return bytes
-  end
-end
-
-local function tls_check()
-  local ok, core = pcall(require, "moongate.core")
-  return ok and type(core) == "table" and core.tls_check or nil
-end
-
---- Does the pair belong together, and is it for the hosts? The first is an error; the second may be wanted (tests, a certificate on its
---- way), so it is a warning.
-local function judge_pair(c, judge, pair, cert, key, names)
-  for _, host in ipairs(names) do
-    local name = host ~= "*" and host:gsub("^%*%.", "any.") or nil
-    local fits, err = judge(cert, key, name, pair.cert, pair.key)
-    if fits == nil then
-      c:report(pair.at, err or ("'%s' and '%s' do not belong together"):format(pair.cert, pair.key))
-      return
-    elseif not fits then
-      c:report(pair.at, ("the certificate '%s' is not for '%s'"):format(pair.cert, host), { level = "warn" })
-    end
-  end
-end
-
-function Build:certs(site, names)
-  local c, certs = self.c, {}
-  local judge = tls_check()
-  for _, pair in ipairs(site.tls) do
-    local cert, key = nil, nil
-    if pair.cert then
-      cert, key = c:read_pem(pair, "cert"), c:read_pem(pair, "key")
-    end
-    if cert and key then
-      if judge then
-        judge_pair(c, judge, pair, cert, key, names)
-      end
-      certs[#certs + 1] = { cert_pem = cert, key_pem = key, cert_file = pair.cert, key_file = pair.key }
-    end
-    if pair.client_ca then
-      site.model.client_ca_pem = c:read_pem(pair, "client_ca")
-    end
-    site.model.client_verify = pair.client_verify or pair.client_ca and "on" or site.model.client_verify
-  end
-  site.model.certs = certs[1] and certs or nil
 end
 
 --- The model's id of the hooks of a route; the same list of scopes always gives the same id.
@@ -274,10 +210,11 @@ function Build:route(site, d, options, scope, pattern)
   end
   local effective = inherit.effective(schema.route, { self.options, site.options, options })
   effective.methods, effective.when, effective.strip_prefix = options.methods, options.when, options.strip_prefix
-  effective.slash_redirect = options.slash_redirect
-  r.access_logs = self:access_logs(effective.log)
+  effective.slash_redirect, effective.internal = options.slash_redirect, options.internal
+  log_model.fill(self, r, effective.log)
   route_model.fill(c, r, effective, d, site.decl)
   table.insert(site.model.routes, r)
+  table.insert(site.pending, { route = r, effective = effective, scopes = { self.options, site.options, options } })
   return r
 end
 
@@ -304,6 +241,14 @@ function Build:check_routes(site)
   return list
 end
 
+--- Error pages come last: they may need routes of their own, and name others.
+local function error_pages(self, site)
+  self.c.crumbs = { self.c.loader:title(site.decl) }
+  for _, item in ipairs(site.pending) do
+    errors_model.fill(self, site, item.route, item.effective, item.scopes)
+  end
+end
+
 local function is_catch_all(r)
   return r.pattern.match == "prefix" and r.pattern.pattern == "/" and not r.options.methods and not r.options.when
 end
@@ -311,6 +256,10 @@ end
 function Build:site_routes(site)
   local c, model = self.c, site.model
   local catch_all
+  site.pending, site.named = {}, {}
+  for _, item in ipairs(site.routes) do
+    site.named[item.pattern.match == "named" and item.pattern.pattern or 0] = true
+  end
   for _, item in ipairs(site.routes) do
     c.crumbs = item.crumbs
     self:route(site, item.decl, item.options, self:scope(item.options), item.pattern)
@@ -326,7 +275,15 @@ function Build:site_routes(site)
     c:report(site.decl.at, ("%s has no route and no target"):format(c.loader:title(site.decl)),
       { hint = "add proxy, redirect, reply, files or a route" })
   end
+  if not catch_all then
+    local scopes = { self.options, o }
+    local effective = inherit.effective(schema.route, scopes)
+    local r = errors_model.fallback(self, site, effective)
+    catch_all = r and #model.routes
+    site.pending[#site.pending + 1] = r and { route = r, effective = effective, scopes = scopes } or nil
+  end
   model.fallback = catch_all and catch_all - 1 or nil
+  error_pages(self, site)
 end
 
 function Build:trust(model, trust)
@@ -364,10 +321,10 @@ function Build:build_site(site)
   if site.effective.http2 == false then
     site.model.http2 = false
   end
-  site.redirect_logs = self:access_logs(site.effective.log)
+  site.redirect_logs = log_model.access(self, site.effective.log)
   self:trust(site.model, site.effective.trust)
   if site.tls then
-    self:certs(site, site.names)
+    tls_model.fill(c, site)
   end
   self:site_routes(site)
   table.insert(self.model.sites, site.model)
@@ -393,13 +350,15 @@ end
 function M.build(loader)
   local c = check.new(loader)
   install_upstreams_by_name(c)
-  install_pem_reader(c)
+  tls_model.install(c)
   local self = setmetatable({
     c = c, model = { listens = {}, sites = {}, logs = {} }, logs = {}, hooks = {}, hook_ids = {}, scopes = 0,
   }, Build)
   c.model = self.model
+  vars_model.declare(c)
   self:check_upstreams()
   self:gateway()
+  self:variables()
   local sites = {}
   for i, d in ipairs(loader.sites) do
     sites[i] = self:check_site(d)
@@ -409,7 +368,9 @@ function M.build(loader)
   for _, site in ipairs(sites) do
     self:build_site(site)
   end
+  tls_model.finish(sites)
   self:build_upstreams()
+  exchange_model.finish(c)
   listeners.plan(c, self.model, sites, self.options)
   self:strays()
   return { gateway = self.model, hooks = self.hooks }

@@ -277,6 +277,25 @@ function Checker:implicit_upstream(url, at)
   return d.handle
 end
 
+--- A list of the model, made when there is none.
+function Checker:model_list(name)
+  self.model[name] = self.model[name] or {}
+  return self.model[name]
+end
+
+--- The group without peers behind addresses that only requests make.
+function Checker:made_upstream(at)
+  local d = self.implicit["$"]
+  if not d then
+    local handle = { __upstream = true, name = "$" }
+    d = { kind = "upstream", name = "$", at = self:locate(at), used = true, implicit = true, made = true, handle = handle }
+    self.implicit["$"] = d
+    table.insert(self.implicit, d)
+    self.loader.decl_of[d.handle] = d
+  end
+  return d.handle
+end
+
 --- Checks the body of one declaration against a record; `scope` is g, s, r or nil.
 ---@return table typed
 function M.declaration(c, d, kind, scope)

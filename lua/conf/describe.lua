@@ -12,13 +12,14 @@ local declarations = {
 }
 
 local function json_of(t)
-  if t.short_type then
-    local long = {}
+  if t.can_many or t.short_type then
+    local one = {}
     for k, v in pairs(t) do
-      long[k] = v
+      one[k] = v
     end
-    long.short_type = nil
-    return { anyOf = { json_of(t.short_type), json_of(long) } }
+    one.can_many, one.short_type = nil, t.can_many and t.short_type or nil
+    local first = t.can_many and { type = "array", items = json_of(one) } or json_of(t.short_type)
+    return { anyOf = { first, json_of(one) } }
   end
   local out
   if t.is_record then
@@ -77,6 +78,9 @@ function Stubs:lua(t, name)
   end
   if t.short_type then
     text = self:lua(t.short_type, name) .. "|" .. text
+  end
+  if t.can_many then
+    text = ("%s|(%s)[]"):format(text, text)
   end
   if t.can_on then
     text = text .. "|boolean"

@@ -1,9 +1,9 @@
 --- The one rule of inheritance: gateway → site → route. Tables merge by key, lists replace, `false` switches off. Works on typed values,
---- so it needs no knowledge of single options; header names are compared without case.
+--- so it needs no knowledge of single options; names of header fields are compared without case.
 local M = {}
 
 local function same_key(kind, t, key)
-  if kind.key and type(key) == "string" and t[key] == nil then
+  if kind.key and kind.key.fold and type(key) == "string" and t[key] == nil then
     for other in pairs(t) do
       if type(other) == "string" and other:lower() == key:lower() then
         return other
@@ -23,7 +23,7 @@ function M.merge(kind, outer, inner)
     return outer
   elseif outer == nil or type(outer) ~= "table" or type(inner) ~= "table" then
     return inner
-  elseif not kind or not (kind.is_record or kind.is_map) then
+  elseif not kind or not (kind.is_record or kind.is_map) or kind.can_many and (outer[1] or inner[1]) then
     return inner
   end
   local out = {}

@@ -169,8 +169,6 @@
 ---@field certs? conf.model.cert[]
 ---@field routes? conf.model.route[]
 ---@field tls_policy? conf.model.tlspolicy[] one: the site has TLS settings of its own; none: those of the listener
----@field client_ca_pem? string
----@field client_verify? "off"|"optional"|"on"
 ---@field http2? boolean on listeners with http2: offered for the site's names, and its requests may come over it; else 421
 ---@field trust? string[] networks whose forwarded headers are believed
 ---@field trust_header? string X-Forwarded-For, X-Real-IP, Forwarded, proxy_protocol...
@@ -196,6 +194,7 @@
 ---@field reply_reads? boolean GET and HEAD only: 405
 ---@field reply_location? string  ($variables)
 ---@field reply_type? string Content-Type of reply_body; absent: text/plain
+---@field reply_plain? boolean reply_body is text as it is: no $variables
 ---@field strip? boolean cut `strip_path` off the normalised path and put `add_path` in its place
 ---@field strip_path? string
 ---@field add_path? string
@@ -298,7 +297,7 @@
 ---@field warn_unset? boolean warn when a variable is used that nothing has set
 ---@field msie_refresh? boolean redirects of ours are pages that refresh to Internet Explorer
 ---@field after? string path that is asked when a request is over, with its method; the answer is dropped
----@field internal? boolean for internal redirects only; 404 to others
+---@field internal? boolean for internal redirects only; others: nginx: 404, else the route is not seen
 ---@field error_pages? conf.model.errorpage[] the first of a status counts
 ---@field recursive_errors? boolean an error page may have an error page
 ---@field referers? string[] hosts (*.x, .x, x.*) with an optional path prefix, ~regexes: all others make $invalid_referer 1
@@ -394,6 +393,7 @@
 
 ---@class conf.model.errorpage
 ---@field status? integer of the error
+---@field last? integer and all from there to this one; 0: just that
 ---@field answer? integer status sent instead; 0: that of the page; -1: that of the error
 ---@field target? string /path, @named route, or a URL to redirect to ($variables)
 
@@ -471,7 +471,8 @@
 ---@class conf.model.peer
 ---@field port? integer when the address has none; 0: 80, 443 with TLS
 ---@field label? string the server's name as configured, for hashes; absent: the address
----@field address? string host:port or unix:/path
+---@field address? string host:port or unix:/path; with service the name of SRV records
+---@field service? boolean SRV records say priorities, ports, and weights unless weight is another than 1
 ---@field weight? integer
 ---@field backup? boolean
 ---@field down? boolean

@@ -2,7 +2,11 @@
 --- thought has a function.
 local schema = require "conf.schema"
 local compress_model = require "conf.compress_model"
+local exchange_model = require "conf.exchange_model"
 local files_model = require "conf.files_model"
+local guard_model = require "conf.guard_model"
+local rule_types = require "conf.rule_types"
+local vars_model = require "conf.vars_model"
 
 local M = {}
 
@@ -16,21 +20,33 @@ local plain = {
   { "retry", "tries", "tries" },
 }
 
-local same_name = { "forwarded", "via", "rewrite_location", "slash_redirect", "methods", "body_limit" }
+local same_name = {
+  "forwarded", "via", "slash_redirect", "methods", "body_limit", "internal", "gunzip", "rate", "rate_after", "upstream_rate",
+}
 
 --- Options where being off or on is itself a field.
 local switches = { websocket = "websocket", buffer = "buffer_response", buffer_request = "buffer_request" }
 
---- Access control that runs in C, before the policies.
-local function guard(r, o)
-  local g = {}
-  if o.basic_auth then
-    g.realm, g.users = o.basic_auth.realm or "restricted", o.basic_auth.users or ""
+local function expires(r, text)
+  local modified = text and text:match("^modified%s+(.+)$")
+  r.expires, r.expires_modified = modified or text or nil, modified and true or nil
+end
+
+local function ssi(r, o)
+  if o then
+    r.ssi, r.ssi_types, r.ssi_silent, r.ssi_last_modified, r.ssi_value_length = true, o.types, o.silent, o.last_modified, o.value_length
   end
-  g.ask = o.forward_auth or nil
-  r.guard = next(g) and { g } or nil
-  r.rate = o.rate and ("%d"):format(o.rate) or nil
-  r.rate_after = o.rate_after and ("%d"):format(o.rate_after) or nil
+end
+
+--- Variables are set first, then the path is changed: the route stays.
+local function steps(r, o)
+  local ops = vars_model.steps(o.set)
+  for _, rule in ipairs(rule_types.sorted(o.rewrite)) do
+    local regex = rule.is_regex and rule.from or "^" .. rule.from:gsub("[%^%$%.%[%]%(%)%*%+%?{}|\\]", "\\%0") .. "(.*)$"
+    local to = rule.is_regex and rule.to or rule.to .. "$1"
+    ops[#ops + 1] = { op = "rewrite", regex = regex, caseless = rule.caseless, value = to, flag = "break", label = r.label }
+  end
+  r.rewrites = ops[1] and ops or nil
 end
 
 local function plain_fields(r, o)
@@ -53,8 +69,12 @@ local function plain_fields(r, o)
     end
   end
   r.host_header, r.upstream_http = o.host, o.http
-  r.expires = o.expires or nil
-  guard(r, o)
+  for _, name in ipairs { "rate", "upstream_rate" } do
+    r[name] = r[name] or nil
+  end
+  expires(r, o.expires)
+  guard_model.fill(r, o)
+  ssi(r, o.ssi)
   compress_model.fill(r, o.compress, o.files)
 end
 
@@ -189,6 +209,7 @@ local function target(c, r, o, decl)
       r.upstream_keepalive = false
     end
     paths(c, r, o, decl)
+    exchange_model.fill(c, r, o)
   elseif o.redirect then
     r.action, r.reply_status, r.reply_location = "reply", o.redirect.status or 302, o.redirect.to
   elseif o.reply then
@@ -207,6 +228,14 @@ function M.names_target(d)
   return (body.proxy or body.redirect or body.reply or body.files) ~= nil
 end
 
+--- What every answer of a route has, wherever it comes from: limits, header fields.
+---@param r table
+---@param o table   options as they hold
+function M.dress(r, o)
+  plain_fields(r, o)
+  response_headers(r, o)
+end
+
 local bit_rewrite, bit_access = 1, 2
 
 --- Fills the fields of route `r` (match, pattern, order, label and hooks are set already).
@@ -216,11 +245,11 @@ local bit_rewrite, bit_access = 1, 2
 ---@param decl table
 ---@param outer table   the site's declaration
 function M.fill(c, r, o, decl, outer)
-  plain_fields(r, o)
+  M.dress(r, o)
   buffers(r, o)
   retries(r, o)
-  response_headers(r, o)
   matchers(r, o.when)
+  steps(r, o)
   target(c, r, o, decl)
   local answers = r.hooks and (r.hooks % (2 * bit_rewrite) >= bit_rewrite or r.hooks % (2 * bit_access) >= bit_access)
   if r.action == "none" and not answers and not M.names_target(decl) and not M.names_target(outer) then

@@ -2,10 +2,11 @@
 ---
 ---   "/"          everything               "/x"      exactly /x            "/x/*"   /x and all below it
 ---   "/u/:id"     one segment stands for :id (a last /* takes any rest)         "~ ^/a"  PCRE2        "~* ^/a" PCRE2 without case
+---   "@name"      no path leads here, only errors, files and X-Accel-Redirect
 local M = {}
 
 ---@class conf.Pattern
----@field match "exact"|"prefix"|"segments"|"regex"
+---@field match "exact"|"prefix"|"segments"|"regex"|"named"
 ---@field pattern string
 ---@field border boolean|nil
 ---@field caseless boolean|nil
@@ -38,6 +39,11 @@ function M.parse(text)
     return nil, "a route needs a path such as \"/x\", got " .. type(text)
   elseif text:sub(1, 1) == "~" then
     return regex(text)
+  elseif text:sub(1, 1) == "@" then
+    if not text:match("^@[%w_%-]+$") then
+      return nil, ("%q is no name of a route: letters, digits, _ and - follow the @"):format(text)
+    end
+    return { match = "named", pattern = text }
   elseif text:sub(1, 1) ~= "/" then
     return nil, ("the path of a route starts with /, got %q"):format(text), ('write "/%s"'):format(text)
   elseif text:find("[?#%z\r\n ]") then

@@ -2,6 +2,7 @@
 --- Checking (check.lua), inheritance (inherit.lua), JSON Schema, LuaLS stubs and the reference (describe.lua) read it. Defaults are not
 --- here: an option that is not written is not in the model, and core/conf/fields.def says what that means.
 local t = require "conf.types"
+local rule_types = require "conf.rule_types"
 local special = require "conf.special"
 
 local M = {}
@@ -60,7 +61,7 @@ local retry = record {
 }
 
 local access_log = record {
-  field("path", special.log_path, 'file, or "-" for standard output'),
+  field("path", special.log_path, 'file, "-" for standard output, or a name with $variables'),
   field("format", t.template, '"json", "combined", or a line with $variables'),
   field("when", t.template, "a text with $variables: lines are written unless it is empty or 0"),
   field("escape", t.enum("default", "json", "none"), "of values in a line with $variables"),
@@ -70,9 +71,11 @@ local access_log = record {
 }
 
 local log = record {
-  field("access", access_log:short(special.log_path, special.log_from_path):off(), "access log: a path, a table, or false"),
-  field("error", special.log_path, "error log", "g"),
-  field("level", t.enum("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"), "lowest level in the error log", "g"),
+  field("access", access_log:short(special.log_path, special.log_from_path):several():off(),
+    "access log: a path, a table, a list of these, or false"),
+  field("error", special.log_path, "error log"),
+  field("level", t.enum("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"), "lowest level in the error log"),
+  field("subrequests", t.boolean, "requests that the gateway makes itself (auth, mirror, include) are in the access log too"),
 }
 
 local hooks = record {
@@ -113,6 +116,11 @@ local files = record {
   field("etag", t.boolean, "files have an ETag"),
   field("precompressed", t.boolean, "sends FILE.zst, FILE.br or FILE.gz that lies beside FILE to clients that accept it"),
   field("ranges", t.integer(1):off(), "how many ranges one request may ask for; false: none"),
+  field("otherwise", special.otherwise, 'when nothing of `try` is there: a path, a named route "@name", or a status; 404 when not written'),
+  field("types", map(t.string, t.string, "from extensions to media types"), "beside the usual ones"),
+  field("default_type", t.string, "media type of other files; application/octet-stream when not written"),
+  field("modified", t.enum("before", "exact", "off"), "when If-Modified-Since holds; before when not written"),
+  field("log_missing", t.boolean, "a file that is not there is an error in the error log"),
 }
 
 local compress = record {
@@ -125,6 +133,52 @@ local compress = record {
 local basic_auth = record {
   field("realm", t.template, 'what browsers show; "restricted" when not written'),
   field("users", t.string, 'lines NAME:HASH as htpasswd writes them, such as file "users"'),
+  field("delay", t.duration, "before a refusal"),
+}
+
+local variables = map(rule_types.var_name, t.template:off(), "from names to texts")
+
+local forward_auth = record {
+  field("path", special.own_path, "what is asked first"),
+  field("set", variables, 'variables from its answer: { user = "$upstream_http_x_user" }'),
+}
+
+local send = record {
+  field("method", t.template, "method, instead of the client's"),
+  field("body", t.template:off(), "body, instead of the client's; false: none"),
+  field("headers", t.boolean, "false: none of the client's fields go up, only request_headers"),
+  field("from", t.template:off(), "local address of the connection"),
+  field("tcp_keepalive", t.boolean, "TCP keepalive"),
+}
+
+local upstream_headers = record {
+  field("hide", list(special.any_header, true):off(), "fields that clients do not get"),
+  field("show", list(special.any_header, true):off(), "fields that clients get though usually not: Server, Date, X-Accel-*"),
+  field("ignore", list(special.any_header, true):off(),
+    "fields that mean nothing to the gateway: X-Accel-*, Cache-Control, Expires, Set-Cookie, Vary"),
+  field("accel_redirect", t.boolean, "X-Accel-Redirect leads to another path or named route of the site"),
+  field("trailers", t.boolean, "trailers are passed; true when not written"),
+  field("early_hints", t.boolean, "103 is passed; true when not written"),
+}
+
+local flag = t.enum("secure", "nosecure", "httponly", "nohttponly", "samesite=strict", "samesite=lax", "samesite=none", "nosamesite")
+
+local cookies = record {
+  field("domain", rule_types.rules(t.template, "from domains to domains"):off(), "Domain of Set-Cookie"),
+  field("path", rule_types.rules(t.template, "from beginnings of paths to others"):off(), "Path of Set-Cookie"),
+  field("flags", rule_types.rules(list(flag, true), "from names of cookies to lists of flags"):off(),
+    "what is added to Set-Cookie, or taken off"),
+}
+
+local mirror = record({
+  field("body", t.boolean, "with the request's body; true when not written"),
+}, special.own_path)
+
+local ssi = record {
+  field("types", list(t.string), 'media types beside text/html; "*": all'),
+  field("silent", t.boolean, "errors leave nothing in the text"),
+  field("last_modified", t.boolean, "Last-Modified is kept"),
+  field("value_length", t.integer(1, 65536), "longest value of a parameter"),
 }
 
 local trust = record({
@@ -135,10 +189,25 @@ local trust = record({
 local tls = record {
   field("cert", t.path, "certificate chain, PEM"),
   field("key", t.path, "private key, PEM"),
-  field("client_ca", t.path, "authorities of client certificates, PEM"),
-  field("client_verify", t.enum("off", "optional", "on"), "whether clients must show a certificate"),
+  field("client", record {
+    field("ca", t.path, "authorities, PEM; their names are told to clients"),
+    field("trust", t.path, "further authorities, PEM, which are not told"),
+    field("verify", t.enum("off", "optional", "on", "any"), 'must there be a certificate? "on" when not written; "any": whoever signed it'),
+    field("depth", t.integer(0, 100), "length of the chain"),
+    field("crl", t.path, "certificates that are revoked, PEM"),
+  }, "client certificates; what they say is in $ssl_client_*"),
   field("protocols", list(t.enum("TLSv1.2", "TLSv1.3"), true), "protocol versions"),
   field("ciphers", t.string, "TLS 1.2 cipher list in OpenSSL's notation"),
+  field("curves", list(t.string, true), "groups of the key exchange, in order"),
+  field("prefer_server", t.boolean, "our order of ciphers, not the client's"),
+  field("dhparam", t.path, "Diffie-Hellman parameters, PEM"),
+  field("passwords", list(t.string, true), "of encrypted keys"),
+  field("reject", t.boolean, "no handshake for the site's names"),
+  field("session", record {
+    field("cache", t.string:off(), "sites that name the same one resume each other's sessions; false: none are kept"),
+    field("timeout", t.duration, "how long a session can be resumed"),
+    field("tickets", t.boolean, "sessions kept by the client"),
+  }, "resumption"),
 }
 
 --- Options that gateway, site and route share. Written on the outer one they hold for the inner ones.
@@ -147,7 +216,12 @@ local shared = {
   field("redirect", redirect:short(t.template, special.redirect_from_string), "answers with a redirect", "sr"),
   field("reply", reply, "answers from here", "sr"),
   field("files", files:short(t.path, special.files_from_path), "answers with files: a folder, or a table", "sr"),
-  field("expires", t.template:off(), 'how long answers hold: "1h", "-1", "@15h30m", "epoch", "max"', "gsr"),
+  field("expires", t.template:off(),
+    'how long answers hold: "1h", "-1", "@15h30m", "epoch", "max"; "modified 1h": from Last-Modified on', "gsr"),
+  field("errors", rule_types.errors:off(), 'pages for errors: { [404] = "/404.html", ["5xx"] = { file = "50x.html" } }', "gsr"),
+  field("set", variables:off(), "variables with these values, once the route is known", "gsr"),
+  field("rewrite", rule_types.rules(t.template, "from beginnings of paths, or patterns, to what takes their place"):off(),
+    "another path goes on; the route stays", "gsr"),
   field("host", t.template, 'Host sent upstream; the client\'s when not written', "gsr"),
   field("timeouts", timeouts, "towards the upstream", "gsr"),
   field("client", client, "limits towards the client", "gsr"),
@@ -160,14 +234,25 @@ local shared = {
   field("websocket", record { field("idle", t.duration, "closes a silent tunnel") }:on(), "upgrades to WebSocket", "gsr"),
   field("headers", header_ops("response header"), "changes the response header", "gsr"),
   field("request_headers", header_ops("request header"), "changes the header sent upstream", "gsr"),
+  field("send", send, "what else goes upstream differently", "gsr"),
+  field("upstream_headers", upstream_headers, "fields of the upstream's answer", "gsr"),
+  field("cookies", cookies:off(), "changes Set-Cookie of the upstream", "gsr"),
   field("security", t.enum("strict"):off(), "header fields that make browsers careful", "gsr"),
-  field("rate", t.size:off(), "bytes a second to a client; false: no limit", "gsr"),
-  field("rate_after", t.size, "bytes that go before the rate counts", "gsr"),
+  field("rate", special.rate:off(), "bytes a second to a client; false: no limit", "gsr"),
+  field("rate_after", special.rate, "bytes that go before the rate counts", "gsr"),
+  field("upstream_rate", special.rate:off(), "bytes a second from the upstream", "gsr"),
+  field("access", list(special.access_rule):off(), 'addresses, the first that holds decides: { "allow 10.0.0.0/8", "deny all" }', "gsr"),
   field("basic_auth", basic_auth:off(), "user and password; false: not asked", "gsr"),
-  field("forward_auth", t.string:off(), 'path of this site that is asked first: 2xx lets pass, 401 and 403 refuse; false: none', "gsr"),
+  field("forward_auth", forward_auth:short(special.own_path, special.short_for "path"):off(),
+    "path of this site that is asked first: 2xx lets pass, 401 and 403 refuse; false: none", "gsr"),
+  field("satisfy", t.enum("all", "any"), 'of access, basic_auth and forward_auth: "any" is enough', "gsr"),
+  field("mirror", mirror:short(special.own_path, special.short_for(1)):off(), "paths of this site that get a copy of each request", "gsr"),
+  field("ssi", ssi:on(), "server-side includes are carried out", "gsr"),
+  field("gunzip", t.boolean, "unpacks gzip for clients that do not accept it", "gsr"),
   field("forwarded", t.boolean, "X-Real-IP and X-Forwarded-For, -Proto, -Host", "gsr"),
   field("via", t.boolean, "adds Via", "gsr"),
-  field("rewrite_location", t.boolean, "maps a Location that names the upstream back", "gsr"),
+  field("rewrite_location", rule_types.rules(t.template, "from beginnings of URLs, or patterns, to others"):on(),
+    "maps a Location that names the upstream back; a table: what Location and Refresh become", "gsr"),
   field("cache", t.later("cache"), "stores responses", "gsr"),
   field("log", log, "logs", "gsr"),
   field("use", list(special.policy):off(), "policies, in this order; false: none of the outer ones", "gsr"),
@@ -222,6 +307,7 @@ M.gateway = record(concat({
   field("watch", t.boolean, "reload when a file of the configuration changes"),
   field("server_header", t.boolean, "send a Server field"),
   field("shared", map(t.string, t.size, "from names to sizes"), 'shared dictionaries: { sessions = "4m" }'),
+  field("vars", map(rule_types.var_name, rule_types.var, "from names to texts or tables"), "variables made of others, for all sites"),
 }, outer, shared))
 
 M.site = record(concat({
@@ -232,6 +318,7 @@ M.route = record(concat({
   field("methods", list(special.method, true), "only these methods"),
   field("when", when, "only requests with these header fields, query arguments, cookies"),
   field("strip_prefix", t.boolean, "takes the route's prefix off the path before it goes upstream"),
+  field("internal", t.boolean, "only internal redirects (errors, files, X-Accel-Redirect) lead here"),
   field("slash_redirect", t.boolean, 'answers "/x" of a route "/x/*" with a redirect to "/x/"'),
 }, shared))
 
@@ -286,6 +373,12 @@ M.upstream = record({
     field("ca", t.path, "authorities, PEM; the system's when not written"),
     field("cert", t.path, "client certificate, PEM"),
     field("key", t.path, "its key, PEM"),
+    field("crl", t.path, "certificates that are revoked, PEM"),
+    field("depth", t.integer(0, 100), "length of the chain"),
+    field("protocols", list(t.enum("TLSv1.2", "TLSv1.3"), true), "protocol versions"),
+    field("ciphers", t.string, "TLS 1.2 cipher list in OpenSSL's notation"),
+    field("sni", t.boolean, "false: no name is sent"),
+    field("resume", t.boolean, "false: every connection has a full handshake"),
   }:on(), "TLS to the peers"),
 }, special.peer(record({
   field("weight", t.integer(1, 65535), "share of the requests"),

@@ -34,6 +34,11 @@ M.header_name = t.custom("the name of a header field", "string", { type = "strin
   return header_name:check(c, v, at)
 end)
 
+M.header_name.fold = true
+
+--- Any field, also those that the gateway writes itself.
+M.any_header = header_name
+
 local function clean(v)
   return not v:find("[%z\r\n]")
 end
@@ -86,6 +91,13 @@ function M.log_from_path(path, c, at)
   return c:typed({ path = path }, at.holder)
 end
 
+--- Lets one value stand for a table with it under `key`.
+function M.short_for(key)
+  return function(v, c, at)
+    return c:typed({ [key] = v }, at.holder)
+  end
+end
+
 function M.redirect_from_string(to, c, at)
   return c:typed({ to = to }, at.holder)
 end
@@ -94,6 +106,16 @@ function M.files_from_path(path, c, at)
   return c:typed({ root = path }, at.holder)
 end
 
+--- Where a search for files ends.
+M.otherwise = t.custom('a path, "@route" or a status', "string|integer", { type = { "string", "integer" } }, function(c, v, at, self)
+  if type(v) == "number" and v == math.floor(v) and v >= 200 and v <= 599 then
+    return v
+  elseif type(v) ~= "string" or not v:find("^[/@$]") then
+    return c:bad(at, v, self:words())
+  end
+  return t.template:check(c, v, at)
+end)
+
 M.redirect_status = t.custom("301, 302, 303, 307 or 308", "301|302|303|307|308", { enum = { 301, 302, 303, 307, 308 } },
   function(c, v, at, self)
     if v == 301 or v == 302 or v == 303 or v == 307 or v == 308 then
@@ -101,6 +123,42 @@ M.redirect_status = t.custom("301, 302, 303, 307 or 308", "301|302|303|307|308",
     end
     return c:bad(at, v, self:words())
   end)
+
+M.page_status = t.custom('a status from 200 to 599 or "page"', 'integer|"page"', { type = { "integer", "string" } },
+  function(c, v, at, self)
+    if v == "page" or type(v) == "number" and v == math.floor(v) and v >= 200 and v <= 599 then
+      return v
+    end
+    return c:bad(at, v, self:words())
+  end)
+
+--- "allow 10.0.0.0/8", "deny all".
+M.access_rule = t.custom('a rule such as "allow 10.0.0.0/8" or "deny all"', "string", { type = "string" }, function(c, v, at, self)
+  local verb, from
+  if type(v) == "string" then
+    verb, from = v:match("^(%a+)%s+(%S+)$")
+  end
+  if verb ~= "allow" and verb ~= "deny" then
+    return c:bad(at, v, self:words())
+  elseif from ~= "all" and not M.is_network(from) then
+    return c:report(at, ("%q is not a network such as \"10.0.0.0/8\", \"unix:\" or \"all\""):format(from))
+  end
+  return { allow = verb == "allow", from = from }
+end)
+
+--- Bytes a second: a size, or a template that makes one.
+M.rate = t.custom('a size such as "500k", or a text with $variables', "string", { type = "string" }, function(c, v, at)
+  if type(v) == "string" and v:find("$", 1, true) then
+    return t.template:check(c, v, at)
+  end
+  local bytes = t.size:check(c, v, at)
+  return bytes and ("%d"):format(bytes)
+end)
+
+--- A path of the site, for sub-requests.
+M.own_path = text('a path of this site such as "/auth"', nil, function(v)
+  return v:find("^/") ~= nil
+end)
 
 M.hook = t.custom("a function", "function", false, function(c, v, at, self)
   if type(v) ~= "function" then
@@ -175,6 +233,12 @@ M.proxy = t.custom('an upstream, its name, or an address such as "http://127.0.0
   function(c, v, at)
     if v == false then
       return false
+    elseif type(v) == "string" and v:find("$", 1, true) then
+      local url = t.template:check(c, v, at)
+      if url and not (url:find("^https?://") or url:find("^%${?[%w_]+}?$") or url:find("^%${?[%w_]+}?://")) then
+        return c:report(at, "an address with $variables begins with http:// or https://", { hint = ("write %q"):format("http://" .. url) })
+      end
+      return url and c:typed({ upstream = c:made_upstream(at), path = "", target = url }, at.holder)
     end
     local handle, path = c:upstream(v, at)
     if not handle then
@@ -236,7 +300,7 @@ function M.peer(kind)
     elseif url.path ~= "" and url.path ~= "/" then
       return c:report(at, "a peer has no path; write it where the upstream is used")
     end
-    peer.address, peer.tls, peer.host, peer.http2 = url.address, url.tls, url.host, url.http2
+    peer.address, peer.tls, peer.host, peer.http2, peer.service = url.address, url.tls, url.host, url.http2, url.service
     return peer
   end)
 end

@@ -29,6 +29,16 @@ function Type:on()
   return t
 end
 
+--- Lets a list of such values stand for one.
+function Type:several()
+  local t = {}
+  for k, v in pairs(self) do
+    t[k] = v
+  end
+  t.can_many = true
+  return new(t)
+end
+
 --- Lets a non-table value stand for a table: `to(v)` makes it.
 function Type:short(accepts, to)
   local t = {}
@@ -42,6 +52,7 @@ end
 --- The words for what is expected, with the switches.
 function Type:words()
   local text = self.short_type and self.short_type:words() .. ", or " .. self.expect or self.expect
+  text = self.can_many and text .. ", or a list of these" or text
   if self.can_on then
     return text .. ", true or false"
   elseif self.can_off then
@@ -56,6 +67,8 @@ function Type:check(c, v, at)
     return false
   elseif v == true and self.can_on then
     return c:typed({}, at.holder)
+  elseif self.can_many and type(v) == "table" and #v > 0 and not c:is_decl(v) then
+    return c:list(self, v, at)
   elseif self.short_type and (type(v) ~= "table" or c:is_decl(v)) then
     local value = self.short_type:check(c, v, at)
     return value ~= nil and self.short_to(value, c, at) or nil

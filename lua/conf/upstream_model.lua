@@ -130,6 +130,7 @@ end
 local function peer_of(p)
   return {
     address = p.address, weight = p.weight, backup = p.backup, down = p.down, max_conns = p.max_conns, fails = p.fails, window = p.window,
+    service = p.service, label = p.service and "srv://" .. p.address or nil,
   }
 end
 
@@ -144,7 +145,7 @@ function M.build(c, d, o)
   for i, p in ipairs(o) do
     peers[i], u.peers[i] = p, peer_of(p)
   end
-  if #peers == 0 and #d.body == 0 then
+  if #peers == 0 and d.body and #d.body == 0 then
     c:report(d.at, ("%s has no peers"):format(c.loader:title(d)), { hint = 'add "127.0.0.1:3000"' })
   end
   balance(c, u, d, o)
@@ -161,7 +162,7 @@ end
 
 --- Options of the group behind a URL.
 function M.of_url(url)
-  return { http2 = url.http2, { address = url.address, tls = url.tls, host = url.host } }
+  return { http2 = url.http2, { address = url.address, tls = url.tls, host = url.host, service = url.service } }
 end
 
 return M

@@ -37,15 +37,29 @@ end
 ---@field address string   what the core connects to
 ---@field path string      "" or what follows the authority
 ---@field origin string    name of the implicit group
+---@field service boolean|nil  the address is the name of SRV records
 ---@field host string|nil  a name (not an address): what a certificate is checked against
+
+--- "srv://_http._tcp.app.internal": SRV records; certificates carry the name behind the two labels of the service.
+local function service_url(text, rest)
+  local name, path = rest:match("^([^/?#]+)(.*)$")
+  local host = name and name:match("^_[%w%-]+%._%a+%.([%w%-._]+)$")
+  if not host then
+    return nil, ("'%s' is no name of SRV records, such as \"srv://_http._tcp.app.internal\""):format(text)
+  end
+  return { tls = false, address = name, path = path, origin = "srv://" .. name, host = host, service = true }
+end
 
 --- Parses the address of an upstream. nil without a message: not an address at all (a name perhaps).
 ---@param text string
 ---@return conf.Url|nil, string|nil err
 function M.parse_url(text)
   local scheme, rest = text:match("^(%a[%w+.-]*)://(.*)$")
-  if scheme and not default_port[scheme:lower()] then
-    return nil, ("'%s' has scheme %s; an upstream is reached by http://, https://, h2c://, grpc:// or grpcs://"):format(text, scheme)
+  if scheme == "srv" then
+    return service_url(text, rest)
+  elseif scheme and not default_port[scheme:lower()] then
+    local known = "http://, https://, h2c://, grpc://, grpcs:// or srv://"
+    return nil, ("'%s' has scheme %s; an upstream is reached by %s"):format(text, scheme, known)
   end
   scheme = scheme and scheme:lower()
   rest = rest or text

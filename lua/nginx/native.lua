@@ -121,7 +121,10 @@ end
 --- A peer of `server ADDRESS parameters`.
 local function peer(d)
   local address, out = d.args[1], {}
-  if not address:find(":%d+$") and not address:find("^unix:") then
+  local service = table.concat(d.args, " "):match("%f[%S]service=(%S+)")
+  if service then
+    address = "srv://" .. (service:find(".", 1, true) and service or ("_%s._tcp"):format(service)) .. "." .. address
+  elseif not address:find(":%d+$") and not address:find("^unix:") then
     address = address .. ":80"
   end
   for i = 2, #d.args do

@@ -69,12 +69,12 @@ describe("a site with certificates", function()
 
   it("takes several, protocols and client authorities", function()
     local g, report = load([[site "a" { tls = {
-      { cert = "a.pem", key = "ak.pem", protocols = "TLSv1.3", client_ca = "ca.pem" }, "b" }, listen = "127.0.0.1:1 tls",
+      { cert = "a.pem", key = "ak.pem", protocols = "TLSv1.3", client = { ca = "ca.pem" } }, "b" }, listen = "127.0.0.1:1 tls",
       proxy = "127.0.0.1:1" }]])
     assert.equal("", report)
     assert.equal(2, #g.sites[1].certs)
     assert.equal("TLSv1.3", g.listens[1].tls_protocols)
-    assert.same({ "on", PEM }, { g.sites[1].client_verify, g.sites[1].client_ca_pem })
+    assert.same({ "on", PEM }, { g.sites[1].tls_policy[1].verify, g.sites[1].tls_policy[1].client_ca_pem })
   end)
 
   it("hears from the core when a pair does not fit", function()

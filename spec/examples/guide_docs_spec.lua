@@ -51,6 +51,17 @@ local function write_files(dir)
   end
 end
 
+--- A block of a page as a file: options and routes stand in a site, other declarations beside one.
+local function whole(text)
+  if text:find('site "') then
+    return text
+  elseif text:find("^route ") or text:find("^%l+ = ") then
+    local tls = text:find("^listen") and 'tls = "/etc/letsencrypt/live/app.example.com",' or ""
+    return ('site "*" { proxy = "http://127.0.0.1:3000", %s\n%s\n}\n'):format(tls, text)
+  end
+  return text .. 'site "*" { reply = { status = 200 } }\n'
+end
+
 describe("docs/guide.md", function()
   local all, dir = blocks("docs/guide.md"), nil
 
@@ -84,10 +95,12 @@ describe("docs/guide.md", function()
   end))
 
   it("and the topic pages show files that check accepts", run(function()
+    tmp.write(dir, "internal-ca.pem", tmp.read(certs.make("app.example.com").cert))
     local paths = { "check" }
-    for _, page in ipairs { "access", "compression", "grpc", "http2", "limits", "logs", "real-ip", "static-files", "upstreams" } do
+    local pages = { "access", "compression", "config", "grpc", "http2", "limits", "logs", "real-ip", "static-files", "tls", "upstreams" }
+    for _, page in ipairs(pages) do
       for i, b in ipairs(blocks("docs/" .. page .. ".md")) do
-        local text = b.text:find('site "') and b.text or b.text .. 'site "*" { reply = { status = 200 } }\n'
+        local text = whole(b.text)
         text = with_certificates((text:gsub("live/grpc%.", "live/app.")))
         paths[#paths + 1] = tmp.write(dir, ("%s%d.lua"):format(page, i), text)
       end

@@ -19,7 +19,7 @@ local function u16(n)
 end
 
 local function name_bytes(name)
-  return (name:gsub("([^.]+)%.?", function(label)
+  return name == "." and "\0" or (name:gsub("([^.]+)%.?", function(label)
     return string.char(#label) .. label
   end)) .. "\0"
 end

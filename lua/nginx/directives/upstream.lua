@@ -27,7 +27,7 @@ local parameters = {
   end,
   service = function(p, value)
     p.service = value
-    return value ~= ""
+    return value
   end,
 }
 
@@ -39,7 +39,9 @@ local function server(d)
   for i = 2, #d.args do
     local key, value = d.args[i]:match("^([%w_]+)=(.*)$")
     local set = key and parameters[key]
-    if set then
+    if key == "service" and value == "" then
+      return nil, "service is empty"
+    elseif set then
       if not set(p, value) then
         return nil, ('invalid parameter "%s"'):format(d.args[i])
       end
@@ -66,15 +68,24 @@ local function check_server(p, d, c)
     return c:error(d, '%s in upstream "%s"', err, p.text)
   end
   local host = list[1]:match("^(.*):%d+$")
-  if p.service then -- accepting it would send requests to the wrong port
-    return c:error(d, 'SRV records are not supported: "service" of upstream server "%s"', p.text)
+  if p.service and p.text:find(":%d+$") then
+    return c:error(d, 'service upstream "%s" may not have port', p.text)
+  elseif p.service and is_literal(host) then
+    return c:error(d, 'service upstream "%s" requires domain name', p.text)
   end
   return host
 end
 
+--- The name of the SRV records: a service without a dot is one over TCP.
+local function service_name(p)
+  return (p.service:find(".", 1, true) and p.service or ("_%s._tcp"):format(p.service)) .. "." .. p.text:gsub("%.$", "")
+end
+
 --- A name without `resolve` is looked up once, now.
 local function addresses_of(p, host, d, c)
-  if host == "unix" or is_literal(host) or p.resolve then
+  if p.service and host ~= "unix" then
+    return { service_name(p) }
+  elseif host == "unix" or is_literal(host) or p.resolve then
     return { p.text }
   end
   local found = c:lookup(host)
@@ -95,7 +106,7 @@ local function add_peers(u, p, d, c)
   for _, text in ipairs(host and addresses_of(p, host, d, c) or {}) do
     table.insert(u.peers, {
       address = text, label = p.text, port = IMPLICIT_PORT, weight = p.weight, backup = p.backup, down = p.down, max_conns = p.max_conns,
-      fails = p.fails or 1, window = p.window or 10000,
+      fails = p.fails or 1, window = p.window or 10000, service = p.service and true or nil,
     })
   end
   return host
@@ -214,6 +225,9 @@ local function servers(scope, u, c)
     end
     if p.resolve and not scope:own("zone") then
       c:error(d, 'resolving names at run time requires upstream "%s" to be in shared memory', u.name)
+    end
+    if p.service and not p.resolve then
+      c:error(d, 'service upstream "%s" requires "resolve" parameter', p.text)
     end
     add_peers(u, p, d, c)
     if p.resolve and not u.resolver then
