@@ -1,21 +1,11 @@
 --- Broken files of both dialects, each with one mistake: what `moongate check` says of `broken/NAME` is `broken/NAME.golden`.
 --- MOONGATE_GOLDEN=write rewrites them; read the difference before committing it. Names that begin with warn_ run, with a warning.
 local gateway = require("spec.support.gateway")
+local golden = require("spec.support.golden")
 local run = require("spec.support.run")
-local tmp = require("spec.support.tmp")
 local unistd = require("posix.unistd")
 
 local folder = "spec/conf/broken/"
-
-local function files()
-  local list = {}
-  local pipe = assert(io.popen(("ls %s*.lua %s*.conf"):format(folder, folder)))
-  for path in pipe:lines() do
-    list[#list + 1] = path
-  end
-  pipe:close()
-  return list
-end
 
 --- The reports in the order of the files: each ends with the line that counts.
 local function split(text)
@@ -37,7 +27,7 @@ local function plain(text)
 end
 
 describe("of the broken files,", function()
-  local list, reports, process = files(), nil, nil
+  local list, reports, process = golden.files("spec/conf/broken/*.lua spec/conf/broken/*.conf"), nil, nil
 
   setup(run.setup(function()
     process = gateway.exec(nil, { args = { "check", unpack(list) }, seconds = 60 })
@@ -53,13 +43,7 @@ describe("of the broken files,", function()
 
   for i, path in ipairs(list) do
     it(path:sub(#folder + 1) .. " is told with place and reason", function()
-      local golden = path .. ".golden"
-      if os.getenv("MOONGATE_GOLDEN") == "write" then
-        local f = assert(io.open(golden, "wb"))
-        f:write(reports[i])
-        f:close()
-      end
-      assert.equal(tmp.read(golden), reports[i])
+      golden.compare(path .. ".golden", reports[i])
       assert.is_truthy(reports[i]:find("^%.?/?[%w_/]+%.%a+:%d+:%d+: "), "a message without a place")
       assert.equal(path:find("warn_", 1, true) == nil, reports[i]:find("configuration rejected", 1, true) ~= nil)
     end)

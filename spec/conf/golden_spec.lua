@@ -2,25 +2,7 @@
 --- MOONGATE_GOLDEN=write rewrites them; read the difference before committing it.
 local conf = require "conf"
 local fields = require "spec.conf.fields"
-
-local function slurp(path)
-  local f = io.open(path, "rb")
-  local text = f and f:read("*a")
-  if f then
-    f:close()
-  end
-  return text
-end
-
-local function files(folder)
-  local list = {}
-  local pipe = assert(io.popen(("ls spec/conf/%s/*.lua"):format(folder)))
-  for path in pipe:lines() do
-    list[#list + 1] = path
-  end
-  pipe:close()
-  return list
-end
+local golden = require "spec.support.golden"
 
 --- A policy for configurations that attach one.
 local t = require "moongate.schema"
@@ -35,7 +17,7 @@ local policies = {
   broken = {
     name = "broken", options = t.record {},
     new = function()
-      error("no luck")
+      error("no luck", 0) -- no line of this file in the report
     end,
   },
 }
@@ -55,34 +37,25 @@ local function load(path)
   }
 end
 
-local function compare(golden, text)
-  if os.getenv("MOONGATE_GOLDEN") == "write" then
-    local f = assert(io.open(golden, "wb"))
-    f:write(text)
-    f:close()
-  end
-  assert.equal(slurp(golden), text)
-end
-
 describe("the model of", function()
-  for _, path in ipairs(files("good")) do
+  for _, path in ipairs(golden.files "spec/conf/good/*.lua") do
     it(path, function()
       local ok, model, diags = load(path)
       assert.equal("", conf.report(diags))
       assert.is_true(ok)
       assert.same({}, fields.problems(model.gateway))
-      compare(path:gsub("%.lua$", ".golden"), fields.dump(model.gateway))
+      golden.compare(path:gsub("%.lua$", ".golden"), fields.dump(model.gateway))
     end)
   end
 end)
 
 describe("the report on", function()
-  for _, path in ipairs(files("bad")) do
+  for _, path in ipairs(golden.files "spec/conf/bad/*.lua") do
     it(path, function()
       local ok, model, diags = load(path)
       assert.is_false(ok)
       assert.is_nil(model)
-      compare(path:gsub("%.lua$", ".golden"), conf.report(diags) .. "\n")
+      golden.compare(path:gsub("%.lua$", ".golden"), conf.report(diags) .. "\n")
     end)
   end
 end)

@@ -2,34 +2,7 @@
 --- `bad/NAME.golden`. MOONGATE_GOLDEN=write rewrites them; read the difference before committing it.
 local conf = require "conf"
 local fields = require "spec.conf.fields"
-
-local function slurp(path)
-  local f = io.open(path, "rb")
-  local text = f and f:read("*a")
-  if f then
-    f:close()
-  end
-  return text
-end
-
-local function files(folder)
-  local list = {}
-  local pipe = assert(io.popen(("ls spec/nginx/%s/*.conf"):format(folder)))
-  for path in pipe:lines() do
-    list[#list + 1] = path
-  end
-  pipe:close()
-  return list
-end
-
-local function compare(golden, text)
-  if os.getenv("MOONGATE_GOLDEN") == "write" then
-    local f = assert(io.open(golden, "wb"))
-    f:write(text)
-    f:close()
-  end
-  assert.equal(slurp(golden), text)
-end
+local golden = require "spec.support.golden"
 
 --- Fields of routes that tell how they are found; what they do is the matter of the specs of each topic.
 local shape = {
@@ -49,7 +22,7 @@ local function dump(model)
 end
 
 describe("the model of", function()
-  for _, path in ipairs(files("good")) do
+  for _, path in ipairs(golden.files "spec/nginx/good/*.conf") do
     it(path, function()
       local ok, model, diags = conf.load { path = path }
       local wrong = {}
@@ -59,18 +32,18 @@ describe("the model of", function()
       assert.same({}, wrong)
       assert.is_true(ok)
       assert.same({}, fields.problems(model.gateway))
-      compare(path:gsub("%.conf$", ".golden"), dump(model.gateway))
+      golden.compare(path:gsub("%.conf$", ".golden"), dump(model.gateway))
     end)
   end
 end)
 
 describe("the report on", function()
-  for _, path in ipairs(files("bad")) do
+  for _, path in ipairs(golden.files "spec/nginx/bad/*.conf") do
     it(path, function()
       local ok, model, diags = conf.load { path = path }
       assert.is_false(ok)
       assert.is_nil(model)
-      compare(path:gsub("%.conf$", ".golden"), conf.report(diags) .. "\n")
+      golden.compare(path:gsub("%.conf$", ".golden"), conf.report(diags) .. "\n")
     end)
   end
 end)

@@ -1,32 +1,17 @@
 --- `moongate import`: the native form of spec/nginx/import/NAME.conf is spec/nginx/import/NAME.golden, and loads.
 --- MOONGATE_GOLDEN=write rewrites the golden files; read the difference before committing it.
 local gateway = require("spec.support.gateway")
+local golden = require("spec.support.golden")
 local import = require("cli.import")
 local tmp = require("spec.support.tmp")
 
-local function slurp(path)
-  local f = io.open(path, "rb")
-  local text = f and f:read("*a")
-  if f then
-    f:close()
-  end
-  return text
-end
-
 describe("moongate import", function()
-  local pipe = assert(io.popen("ls spec/nginx/import/*.conf"))
-  for path in pipe:lines() do
-    local golden = path:gsub("%.conf$", ".golden")
+  for _, path in ipairs(golden.files "spec/nginx/import/*.conf") do
     it("prints " .. path .. " in the native form", function()
       local status, out, err = import.main { path }
       assert.equal("", err)
       assert.equal(0, status)
-      if os.getenv("MOONGATE_GOLDEN") == "write" then
-        local f = assert(io.open(golden, "wb"))
-        f:write(out)
-        f:close()
-      end
-      assert.equal(slurp(golden), out)
+      golden.compare(path:gsub("%.conf$", ".golden"), out)
     end)
 
     it("prints a configuration that loads, for " .. path, function()
@@ -38,7 +23,6 @@ describe("moongate import", function()
       assert.is_truthy(said:find(": ok: ", 1, true), said)
     end)
   end
-  pipe:close()
 
   it("says what it wants", function()
     assert.equal(2, (import.main {}))
