@@ -9,6 +9,7 @@
 #include "net/listen.h"
 #include "proc/json.h"
 #include "proc/master.h"
+#include "proc/master_logs.h"
 #include "proc/place.h"
 #include "proc/status.h"
 #include "script/metrics_table.h"
@@ -309,7 +310,7 @@ static void admin_run(admin_conn *c, str line)
     } else if (str_eq(line, STR("rollback"))) {
         admin_start_swap(c, true);
     } else if (str_eq(line, STR("reopen"))) {
-        master_reopen(m);
+        master_logs_reopen(m);
         admin_answer_result(c, true, STR("logs reopened"));
     } else if (str_eq(line, STR("quit"))) {
         admin_answer_result(c, true, STR("stopping gracefully"));

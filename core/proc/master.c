@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "proc/daemon.h"
-#include "proc/manners.h"
+#include "proc/master_logs.h"
+#include "proc/master_pid.h"
 #include "proc/upgrade.h"
 
 #include <errno.h>
@@ -32,88 +33,21 @@ const char *master_state_name(enum master_state state)
     return names[state];
 }
 
-void master_log_lines(enum log_level level, str text)
-{
-    while (text.n > 0) {
-        size_t end = str_find(text, '\n', 0);
-        enum log_level own = level;
-        str line = manners_line(str_of(text.p, end), &own);
-        log_write(own, "%.*s", STR_ARG(line));
-        text = str_from(text, end < text.n ? end + 1 : text.n);
-    }
-}
-
 /* The files of unix sockets stay when another process of ours listens there. */
 static void master_close_ports(master *m)
 {
     ports_fini(&m->ports, m->heir == 0 && !upgrade_has_elder());
 }
 
-/* Is a line to stderr seen only there? */
-static bool master_logs_to_stderr(const master *m)
-{
-    for (uint32_t i = 0; i < m->sum.error_logs.n; i++) {
-        const summary_errlog *e = &m->sum.error_logs.v[i];
-        if (e->own && !str_eq(e->path, STR("stderr"))) {
-            return false;
-        }
-    }
-    const char *fallback = logs_fallback(&m->sum, m->options.error_log);
-    return !fallback || strcmp(fallback, "stderr") == 0;
-}
-
 /* A start that fails tells the log, and the terminal when the log is a file. */
 static void master_fail(master *m, const char *text)
 {
-    master_log_lines(LOG_EMERG_, str_c(text));
+    master_logs_write(LOG_EMERG_, str_c(text));
     if (!master_logs_to_stderr(m)) {
         fprintf(stderr, "moongate: %s%s\n", m->sum.nginx ? "[emerg] " : "", text);
     }
     m->status = 1;
     master_end(m);
-}
-
-static int master_open_log(master *m, const char *path, char *err, size_t errcap)
-{
-    int rc = logs_open(&m->logs, path);
-    if (rc < 0 && log_style_now() == LOG_STYLE_NGINX) {
-        snprintf(err, errcap, "open() \"%s\" failed (%d: %s)", path, errno, strerror(errno));
-    } else if (rc < 0) {
-        snprintf(err, errcap, "cannot open the log \"%s\": %s", path, strerror(errno));
-    } else if (rc == 1) {
-        channel_msg msg = {CHANNEL_LOG, logs_find(&m->logs, path), 0, 0, str_c(path)};
-        crew_tell(&m->crew, &msg, true);
-    }
-    return rc < 0 ? rc : 0;
-}
-
-int master_open_logs(master *m, const summary *sum, char *err, size_t errcap)
-{
-    int rc = master_open_log(m, logs_fallback(sum, m->options.error_log), err, errcap);
-    for (uint32_t i = 0; i < sum->error_logs.n && rc == 0; i++) {
-        rc = master_open_log(m, sum->error_logs.v[i].path.p, err, errcap);
-    }
-    for (uint32_t i = 0; i < sum->access_logs.n && rc == 0; i++) {
-        rc = master_open_log(m, sum->access_logs.v[i].p, err, errcap);
-    }
-    for (uint32_t i = 0; i < sum->optional_logs.n && rc == 0; i++) {
-        char why[256];
-        if (master_open_log(m, sum->optional_logs.v[i].p, why, sizeof why) < 0) {
-            log_warn("%s", why);
-        }
-    }
-    return rc;
-}
-
-void master_keep_logs(master *m)
-{
-    logs_keep_of(&m->logs, &m->sum, m->options.error_log);
-}
-
-/* The master's own lines go to the error log of the committed configuration. */
-static void master_use_log(master *m)
-{
-    logs_use_errors(&m->logs, &m->sum, m->options.error_log);
 }
 
 /* ---- the end */
@@ -186,18 +120,6 @@ void master_end(master *m)
 
 /* ---- while it runs */
 
-void master_reopen(master *m)
-{
-    logs_reopen(&m->logs);
-    master_use_log(m);
-    log_notice(m->sum.nginx ? "reopening logs" : "logs reopened");
-    for (uint32_t i = 0; i < m->logs.all.n; i++) {
-        const logs_file *f = &m->logs.all.v[i];
-        channel_msg msg = {CHANNEL_LOG, f->fd, 0, 0, str_c(f->path)};
-        crew_tell(&m->crew, &msg, true);
-    }
-}
-
 static void master_on_watch(void *arg, unsigned what)
 {
     master *m = arg;
@@ -255,34 +177,17 @@ static void master_reload(master *m)
     }
 }
 
-/* The pid file of a process that another one takes over from gets another name, until that one has ended. */
-static void master_rename_pid(master *m, bool away)
-{
-    char to[4096];
-    size_t n = m->pid_file ? strlen(m->pid_file) : 0;
-    if (n == 0) {
-        return;
-    }
-    int len = snprintf(to, sizeof to, "%.*s%s", (int)(away ? n : n - strlen(".oldbin")), m->pid_file, away ? ".oldbin" : "");
-    if (len < 0 || len >= (int)sizeof to || rename(m->pid_file, to) < 0) {
-        log_alert("cannot rename \"%s\": %s", m->pid_file, strerror(errno));
-        return;
-    }
-    free(m->pid_file);
-    m->pid_file = strdup(to);
-}
-
 static void master_upgrade(master *m)
 {
     if (m->state != MASTER_RUNNING || m->heir != 0 || upgrade_has_elder()) {
         log_notice("another binary is taking over already, or cannot yet");
         return;
     }
-    master_rename_pid(m, true);
+    master_pid_rename(m, true);
     pid_t pid = upgrade_start(&m->ports);
     if (pid < 0) {
         log_alert("cannot start a new binary: %s", strerror(errno));
-        master_rename_pid(m, false);
+        master_pid_rename(m, false);
         return;
     }
     m->heir = pid;
@@ -296,7 +201,7 @@ static void master_reap_heir(master *m)
         log_notice("new binary process %ld ended", (long)m->heir);
         m->heir = 0;
         if (m->state == MASTER_RUNNING) {
-            master_rename_pid(m, false);
+            master_pid_rename(m, false);
         }
     }
 }
@@ -341,7 +246,7 @@ static void master_on_signal(int signum, void *arg)
         master_end(m);
         break;
     case SIGUSR1:
-        master_reopen(m);
+        master_logs_reopen(m);
         break;
     case SIGUSR2:
         master_upgrade(m);
@@ -369,30 +274,6 @@ static void master_signals(master *m)
 }
 
 /* ---- workers and generations */
-
-/* 0 or ERR_*; errno is kept. */
-static int master_write_pid(master *m)
-{
-    const char *said = m->sum.pid.n ? m->sum.pid.p : NULL;
-    const char *path = m->options.pid && !(m->sum.nginx && said) ? m->options.pid : said;
-    if (!path || (m->pid_file && strcmp(path, m->pid_file) == 0)) {
-        return 0;
-    }
-    int rc = daemon_pid_write(path);
-    if (rc == ERR_NOT_FOUND && !said) {
-        return 0; /* nginx's default folder is not there: nobody will look for it */
-    }
-    if (rc < 0) {
-        log_error("cannot write the pid file \"%s\": %s", path, strerror(errno));
-        return rc;
-    }
-    if (m->pid_file) {
-        daemon_pid_remove(m->pid_file);
-        free(m->pid_file);
-    }
-    m->pid_file = strdup(path);
-    return 0;
-}
 
 /* In the order of the configuration; `fresh_only`: what a reload added. */
 static void master_log_ports(master *m, bool fresh_only)
@@ -452,7 +333,7 @@ void master_on_worker_msg(master *m, crew_worker *w, const channel_msg *msg)
         snprintf(text, sizeof text, "%.*s", STR_ARG(msg->text));
         master_fail(m, text);
     } else if (msg->type == CHANNEL_FAILED && w->state == CREW_STARTING) {
-        master_log_lines(LOG_ALERT_, msg->text);
+        master_logs_write(LOG_ALERT_, msg->text);
     } else {
         swap_on_msg(&m->swap, w, msg);
     }
@@ -494,12 +375,12 @@ void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum,
 /* What a committed generation changes in the master itself. */
 static void master_apply_generation(master *m)
 {
-    master_keep_logs(m);
-    master_use_log(m);
+    master_logs_keep(m);
+    master_logs_use(m);
     master_log_ports(m, true);
     ports_keep(&m->ports, m->sum.addresses.v, (int)m->sum.addresses.n, true);
     if (m->heir == 0) { /* else the name is the heir's */
-        (void)master_write_pid(m); /* said in the log */
+        (void)master_pid_write(m); /* said in the log */
     }
     master_follow_files(m);
     if (m->ticket_ms != m->sum.ticket_ms) {
@@ -552,18 +433,18 @@ static int master_open(master *m, char *err, size_t errcap)
     if (rc < 0) {
         return rc;
     }
-    rc = master_open_logs(m, sum, err, errcap);
+    rc = master_logs_open(m, sum, err, errcap);
     if (rc < 0) {
         return rc;
     }
-    master_use_log(m);
+    master_logs_use(m);
     upgrade_inherit(&m->ports);
     rc = ports_open(&m->ports, sum->addresses.v, sum->wishes.v, (int)sum->addresses.n, err,
                     errcap);
     if (rc < 0) {
         return rc;
     }
-    rc = master_write_pid(m); /* at once: who can connect may look for it */
+    rc = master_pid_write(m); /* at once: who can connect may look for it */
     if (rc < 0 && sum->nginx && sum->pid.n) {
         snprintf(err, errcap, "open() \"%s\" failed (%d: %s)", sum->pid.p, errno, strerror(errno));
         return rc;

@@ -70,7 +70,6 @@ const char *master_state_name(enum master_state state);
 /* For signals and the admin socket. */
 void master_quit(master *m);
 void master_end(master *m);
-void master_reopen(master *m);
 
 /* ---- between the parts of the master */
 /* In a forked child that becomes a worker: drops everything that is the master's. */
@@ -83,10 +82,5 @@ void master_on_swap_done(master *m); /* swap.last says how */
 /* The commit begins: `b` and `sum` become the master's (sum is emptied). */
 void master_take_generation(master *m, bundle *b, uint64_t number, summary *sum, const priv *ids,
                             bool back);
-/* Opens the log files of a configuration and sends new ones to the workers. 0, or ERR_* with a text in err. */
-int master_open_logs(master *m, const summary *sum, char *err, size_t errcap);
-/* Closes those that the committed configuration does not name. */
-void master_keep_logs(master *m);
-void master_log_lines(enum log_level level, str text);
 
 #endif

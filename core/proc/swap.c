@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proc/daemon.h"
 #include "proc/master.h"
+#include "proc/master_logs.h"
 #include "shm/seg.h"
 
 #include <stdio.h>
@@ -61,10 +62,10 @@ static void swap_fail(swap *s, str text)
         channel_msg msg = {CHANNEL_DISCARD, -1, s->number, 0, STR_EMPTY};
         crew_tell(&m->crew, &msg, true);
         ports_drop_fresh(&m->ports);
-        master_keep_logs(m);
+        master_logs_keep(m);
     }
     stats_add(STAT_RELOADS_FAILED, 1);
-    master_log_lines(LOG_ERROR_, text);
+    master_logs_write(LOG_ERROR_, text);
     log_error("%s rejected: generation %llu stays", s->back ? "rollback" : "configuration",
               (unsigned long long)m->generation);
     swap_finish(s, false, text);
@@ -184,7 +185,7 @@ static int swap_provide(swap *s, char *err, size_t errcap)
         rc = shared_update(&m->shared, &s->sum, swap_send_segment, s, err, errcap);
     }
     if (rc == 0) {
-        rc = master_open_logs(m, &s->sum, err, errcap);
+        rc = master_logs_open(m, &s->sum, err, errcap);
     }
     if (rc == 0) {
         rc = ports_open(&m->ports, s->sum.addresses.v, s->sum.wishes.v, (int)s->sum.addresses.n,
@@ -219,7 +220,7 @@ static void swap_on_validated(void *arg, bundle *b, str text)
         swap_fail(s, text);
         return;
     }
-    master_log_lines(LOG_WARN_, text);
+    master_logs_write(LOG_WARN_, text);
     if (s->mode != SWAP_ALWAYS && strcmp(bundle_hash(b), bundle_hash(m->bundle)) == 0) {
         bundle_unref(b);
         swap_finish(s, true, STR("unchanged"));
