@@ -29,6 +29,8 @@
 #define CONF_PICK_exchange(...)
 #define CONF_PICK_charmap(...)
 #define CONF_PICK_charset(...)
+#define CONF_PICK_replace(...)
+#define CONF_PICK_replacepair(...)
 #define CONF_PICK_gateway(...)
 #define CONF_PICK_varentry(...)
 #define CONF_PICK_uservar(...)
@@ -253,6 +255,22 @@ struct conf_charset {
 #define CONF_PICK_charset(...)
 };
 
+struct conf_replace {
+#undef CONF_PICK_replace
+#define CONF_PICK_replace(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_replace
+#define CONF_PICK_replace(...)
+};
+
+struct conf_replacepair {
+#undef CONF_PICK_replacepair
+#define CONF_PICK_replacepair(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_replacepair
+#define CONF_PICK_replacepair(...)
+};
+
 struct conf_cookieop {
 #undef CONF_PICK_cookieop
 #define CONF_PICK_cookieop(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -309,6 +327,8 @@ struct conf_gateway {
 #undef CONF_PICK_text
 #undef CONF_PICK_redirect
 #undef CONF_PICK_cookieop
+#undef CONF_PICK_replacepair
+#undef CONF_PICK_replace
 #undef CONF_PICK_charset
 #undef CONF_PICK_charmap
 #undef CONF_PICK_tlsclient

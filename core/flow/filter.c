@@ -7,6 +7,7 @@
 #include "flow/filter_range.h"
 #include "flow/filter_rate.h"
 #include "flow/filter_refresh.h"
+#include "flow/filter_replace.h"
 #include "flow/filter_ssi.h"
 #include "flow/filter_trailers.h"
 #include "flow/plan.h"
@@ -14,6 +15,7 @@
 static const struct filter *const table[FILTER_COUNT] = {
     [FILTER_REFRESH] = &filter_refresh,
     [FILTER_GUNZIP] = &filter_gunzip,
+    [FILTER_REPLACE] = &filter_replace,
     [FILTER_CHARSET] = &filter_charset,
     [FILTER_SSI] = &filter_ssi,
     [FILTER_COMPRESS] = &filter_compress,

@@ -9,6 +9,7 @@
 #include "flow/filter_charset.h"
 #include "flow/filter_compress.h"
 #include "flow/filter.h"
+#include "flow/filter_replace.h"
 #include "flow/guard.h"
 #include "flow/mime.h"
 #include "flow/plan_way.h"
@@ -36,6 +37,7 @@ int settings_compile(const struct settings_args *a, route *rt)
     rc = rc ? rc : expires_compile(rt, p, &rt->expires, a->err, a->errcap);
     rc = rc ? rc : filter_compress_compile(rt, p, &rt->compress, a->err, a->errcap);
     rc = rc ? rc : filter_charset_compile(a->plan, rt, &rt->charset, a->err, a->errcap);
+    rc = rc ? rc : filter_replace_compile(a->plan, rt, &rt->replace, a->err, a->errcap);
     if (rc == 0 && rt->c->exchange.n) {
         char why[300] = "";
         rt->exchange = exchange_new(a->plan, rt, why, sizeof why);

@@ -206,7 +206,7 @@ static void copy_place(const req *parent, req *r, const struct subreq_args *a)
     r->path_changed = r->query_changed = r->internal = true;
     r->site = parent->site;
     uservars_copy(parent, r);
-    r->filters_off = (uint16_t)~(FILTER_BIT(SSI) | FILTER_BIT(GUNZIP)); /* what the answer is embedded in has its own */
+    r->filters_off = (uint16_t)~(FILTER_BIT(SSI) | FILTER_BIT(GUNZIP) | FILTER_BIT(REPLACE)); /* what the answer is embedded in has its own */
     if (parent->guard) {
         struct guard_state *st = guard_of(r);
         st->rate_status = parent->guard->rate_status;

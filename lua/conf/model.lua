@@ -98,6 +98,16 @@
 ---@field override? boolean answers that name another are recoded
 ---@field types? string[] media types; "*": all
 
+---@class conf.model.replace
+---@field pairs? conf.model.replacepair[] where several fit, the first
+---@field once? boolean each the first time only
+---@field types? string[] media types beside text/html; "*": all
+---@field last_modified? boolean Last-Modified is kept
+
+---@class conf.model.replacepair
+---@field from? string in any case of letters; an empty result: nothing ($variables)
+---@field to? string  ($variables)
+
 ---@class conf.model.dict
 ---@field name? string
 ---@field size? integer  (bytes)
@@ -223,6 +233,7 @@
 ---@field expires? string of usual answers: "1h", "-1", "@15h30m", "epoch", "max", "off" ($variables)
 ---@field expires_modified? boolean `expires` counts from Last-Modified
 ---@field charset? conf.model.charset[] one, or none
+---@field replace? conf.model.replace[] one, or none
 ---@field compress? "off"|"on"|"classic" classic: statuses 200, 403, 404 only, a coding only when it is named
 ---@field compress_types? string[] media types in lower case; "*": all
 ---@field compress_encodings? string[] gzip, br, zstd in order of preference
