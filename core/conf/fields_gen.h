@@ -31,6 +31,7 @@
 #define CONF_PICK_charset(...)
 #define CONF_PICK_replace(...)
 #define CONF_PICK_replacepair(...)
+#define CONF_PICK_secure(...)
 #define CONF_PICK_gateway(...)
 #define CONF_PICK_varentry(...)
 #define CONF_PICK_uservar(...)
@@ -271,6 +272,14 @@ struct conf_replacepair {
 #define CONF_PICK_replacepair(...)
 };
 
+struct conf_secure {
+#undef CONF_PICK_secure
+#define CONF_PICK_secure(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_secure
+#define CONF_PICK_secure(...)
+};
+
 struct conf_cookieop {
 #undef CONF_PICK_cookieop
 #define CONF_PICK_cookieop(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -327,6 +336,7 @@ struct conf_gateway {
 #undef CONF_PICK_text
 #undef CONF_PICK_redirect
 #undef CONF_PICK_cookieop
+#undef CONF_PICK_secure
 #undef CONF_PICK_replacepair
 #undef CONF_PICK_replace
 #undef CONF_PICK_charset

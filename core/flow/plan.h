@@ -67,6 +67,7 @@ struct route {
     uint32_t methods;        /* mask of 1 << enum method; 0: all. METHOD_OTHER names are in c->methods */
     uint32_t hooks;          /* mask of 1 << enum conf_phase, and ROUTE_FOLLOWED */
     struct mime *mime;       /* NULL: no table of types */
+    struct secure_link *secure; /* NULL: links are not looked at */
     struct replace_rules *replace; /* NULL: no text is replaced */
     struct charset_rules *charset; /* NULL: nothing is said of charsets */
     uint32_t filters;        /* mask of FILTER_* (filter.h) */

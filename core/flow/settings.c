@@ -14,6 +14,7 @@
 #include "flow/mime.h"
 #include "flow/plan_way.h"
 #include "flow/recode.h"
+#include "flow/secure_link.h"
 
 #include <stdio.h>
 
@@ -38,6 +39,7 @@ int settings_compile(const struct settings_args *a, route *rt)
     rc = rc ? rc : filter_compress_compile(rt, p, &rt->compress, a->err, a->errcap);
     rc = rc ? rc : filter_charset_compile(a->plan, rt, &rt->charset, a->err, a->errcap);
     rc = rc ? rc : filter_replace_compile(a->plan, rt, &rt->replace, a->err, a->errcap);
+    rc = rc ? rc : secure_link_compile(a->plan, rt, &rt->secure, a->err, a->errcap);
     if (rc == 0 && rt->c->exchange.n) {
         char why[300] = "";
         rt->exchange = exchange_new(a->plan, rt, why, sizeof why);

@@ -108,6 +108,11 @@
 ---@field from? string in any case of letters; an empty result: nothing ($variables)
 ---@field to? string  ($variables)
 
+---@class conf.model.secure
+---@field said? string "HASH" or "HASH,TIME" of the request, the hash in base64url ($variables)
+---@field hashed? string what its MD5 is of ($variables)
+---@field secret? string instead: /PREFIX/HASH/LINK, the hash in hexadecimal, of LINK and this
+
 ---@class conf.model.dict
 ---@field name? string
 ---@field size? integer  (bytes)
@@ -234,6 +239,7 @@
 ---@field expires_modified? boolean `expires` counts from Last-Modified
 ---@field charset? conf.model.charset[] one, or none
 ---@field replace? conf.model.replace[] one, or none
+---@field secure? conf.model.secure[] one, or none
 ---@field compress? "off"|"on"|"classic" classic: statuses 200, 403, 404 only, a coding only when it is named
 ---@field compress_types? string[] media types in lower case; "*": all
 ---@field compress_encodings? string[] gzip, br, zstd in order of preference

@@ -32,5 +32,6 @@ return {
   require "nginx.directives.map",
   require "nginx.directives.error_page",
   require "nginx.directives.referer",
+  require "nginx.directives.secure_link",
   require "nginx.directives.status",
 }
