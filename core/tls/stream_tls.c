@@ -36,6 +36,15 @@ static int failed(struct stream_tls *st, int err)
     return err;
 }
 
+/* What OpenSSL has to say about a failure goes out, and before it what was held back for company. */
+static void send_alert(struct stream_tls *st)
+{
+    if (st->wire.n && tls_bio_flush(st, false) < 0) {
+        bufq_clear(&st->wire); /* the alert is a courtesy */
+        st->s->wire = 0;
+    }
+}
+
 /* A fatal alert ends the peer's side as close_notify does; the error queue tells them apart. */
 static bool is_alert(void)
 {
@@ -102,7 +111,11 @@ static ssize_t tls_read(stream *s, void *buf, size_t n)
         }
         return r;
     }
-    return r == ERR_EOF ? r : failed(st, r);
+    if (r == ERR_EOF) {
+        return r;
+    }
+    send_alert(st);
+    return failed(st, r);
 }
 
 static size_t record_size(const struct stream_tls *st, size_t left, bool more)
@@ -419,10 +432,7 @@ static int on_failure(struct stream_tls *st, int err)
         st->error = X509_verify_cert_error_string(why);
         err = ERR_TLS_VERIFY;
     }
-    if (st->wire.n && tls_bio_flush(st, false) < 0) {
-        bufq_clear(&st->wire); /* the alert is a courtesy */
-        st->s->wire = 0;
-    }
+    send_alert(st);
     return failed(st, err);
 }
 

@@ -14,6 +14,17 @@ local function pattern(n)
   return table.concat(t)
 end
 
+--- Sizes of the TLS records in a piece of ciphertext.
+local function records(bytes)
+  local sizes, at = {}, 1
+  while at + 4 <= #bytes do
+    local n = bytes:byte(at + 3) * 256 + bytes:byte(at + 4)
+    sizes[#sizes + 1] = n
+    at = at + 5 + n
+  end
+  return sizes
+end
+
 describe("tls/stream_tls handshake", function()
   it("agrees on TLS 1.3 and tells the facts", function()
     local p = tls.connect(server, trusting)
@@ -259,17 +270,6 @@ describe("tls/stream_tls data", function()
     tls.close(p)
   end)
 
-  --- Sizes of the TLS records in a piece of ciphertext.
-  local function records(bytes)
-    local sizes, at = {}, 1
-    while at + 4 <= #bytes do
-      local n = bytes:byte(at + 3) * 256 + bytes:byte(at + 4)
-      sizes[#sizes + 1] = n
-      at = at + 5 + n
-    end
-    return sizes
-  end
-
   --- A server stream whose ciphertext a raw peer sees: bytes are carried by hand between it and a client stream.
   local function tapped()
     local s, wire = net.stream()
@@ -378,6 +378,9 @@ describe("tls/stream_tls end", function()
     local _, r = tls.read(s, 6)
     assert.equal(E.ERR_TLS, r)
     assert.is_true(net.has(s.flags, E.STREAM_DEAD))
+    assert.equal(0, tonumber(s.wire))
+    net.wait("the ticket, which was held back, and the alert", function() return wire:ready(1, 0) end)
+    assert.equal(2, #records(wire:recv()))
     C.stream_close(s)
     C.stream_close(c)
   end)
