@@ -381,6 +381,16 @@ int h2_client_recv(h2_client *s, mem *m, str bytes)
     return 0;
 }
 
+/* After an error of the connection nghttp2 says GOAWAY and reads on as if nothing came: the exchange ends here, whether the peer closes or not. */
+static void notice_end(h2_client *s)
+{
+    h2_exchange *x = s->x;
+    if (x && !x->ended && !x->err && !nghttp2_session_want_read(s->ng)) {
+        x->err = x->has_head ? ERR_UPSTREAM_CUT : ERR_UPSTREAM_PROTOCOL;
+        s->goaway = true;
+    }
+}
+
 int h2_client_send(h2_client *s, bufq *out, size_t max)
 {
     size_t begun = out->bytes;
@@ -388,6 +398,7 @@ int h2_client_send(h2_client *s, bufq *out, size_t max)
         const uint8_t *data;
         ssize_t n = nghttp2_session_mem_send(s->ng, &data);
         if (n <= 0) {
+            notice_end(s);
             return n == 0 ? 0 : ERR_UPSTREAM_PROTOCOL;
         }
         bufq_push_copy(out, str_of((const char *)data, (size_t)n));

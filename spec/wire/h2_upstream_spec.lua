@@ -3,7 +3,9 @@ local certs = require("spec.support.certs")
 local cjson = require("cjson")
 local client = require("spec.support.client")
 local gateway = require("spec.support.gateway")
+local h2 = require("spec.support.h2")
 local h2_origin = require("spec.support.h2_origin")
+local origin = require("spec.support.origin")
 local run = require("spec.support.run")
 local wait = require("spec.support.wait")
 
@@ -101,6 +103,34 @@ describe("an upstream that speaks HTTP/2", function()
   it("that says GOAWAY finishes its stream and gets a new connection for the next", run(function()
     assert.equal("last", client.get(gw.port, "/goaway").body)
     assert.equal(200, client.get(gw.port, "/echo").status)
+  end))
+
+  it("that breaks the protocol and keeps the connection open is a 502 at once; a body it had begun looks cut", run(function()
+    local idle = h2.frame(0, 0, 9, "of a stream that nobody opened")
+    local begun = h2.frame(1, 4, 1, h2.block { { ":status", "200" } }) .. h2.frame(0, 0, 1, "half")
+    local gate = origin.gate()
+    local wrong = origin.start(function(_, res)
+      res:raw(h2.frame(4, 0, 0, "") .. idle)
+      res:wait(gate)
+    end)
+    local half = origin.start(function(_, res)
+      res:raw(h2.frame(4, 0, 0, "") .. begun .. idle)
+      res:wait(gate)
+    end)
+    local g = gateway.start(([[
+      gateway { listen = "127.0.0.1:0", workers = 1, log = { access = false } }
+      site "*" {
+        timeouts = { read = "60s" }, retry = false,
+        route "/idle" { proxy = "h2c://127.0.0.1:%d" }, route "/half" { proxy = "h2c://127.0.0.1:%d" },
+      }
+    ]]):format(wrong.port, half.port))
+    assert.equal(502, client.get(g.port, "/idle").status)
+    local c = client.connect(g.port)
+    c:send("GET /half HTTP/1.1\r\nHost: a\r\n\r\n")
+    local text = c:rest()
+    assert.is_truthy(text:find("half", 1, true))
+    assert.is_nil(text:find("\r\n0\r\n\r\n", 1, true))
+    gate.open()
   end))
 
   it("is answered when it pings an idle connection, which stays in use", run(function()
