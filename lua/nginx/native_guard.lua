@@ -6,13 +6,13 @@ local M = {}
 
 local take, arg, add, group, quote = args.take, args.arg, args.add, args.group, args.quote
 
---- Zones of a directive of http by name: { key, rate }.
+--- Zones of a directive of http by name: { key, rate }. A file without http has no scope.
 local function zones(scope, directive)
-  while scope.parent and scope.kind ~= "http" do
+  while scope and scope.parent and scope.kind ~= "http" do
     scope = scope.parent
   end
   local found = {}
-  for _, d in ipairs(scope.node and scope.node.block or {}) do
+  for _, d in ipairs(scope and scope.node and scope.node.block or {}) do
     if d.name == directive then
       local zone = { key = d.args[1] }
       for _, word in ipairs(d.args) do

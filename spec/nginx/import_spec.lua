@@ -24,6 +24,12 @@ describe("moongate import", function()
     end)
   end
 
+  it("takes a file without http", function()
+    local status, out, err = import.main { tmp.write(tmp.dir(), "nginx.conf", "events {}\nworker_processes 2;\n") }
+    assert.same({ 0, "" }, { status, err })
+    assert.is_truthy(out:find("workers = 2", 1, true))
+  end)
+
   it("says what it wants", function()
     assert.equal(2, (import.main {}))
     local status, _, err = import.main { "gateway.lua" }
