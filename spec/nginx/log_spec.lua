@@ -53,6 +53,7 @@ describe("access_log", function()
     for _, name in ipairs { "old", "old", "once", "one", "one", "two", "two" } do
       client.get(gw.port, "/a?n=" .. name)
     end
+    wait.till(function() return #tmp.read(gw.dir .. "/d/two") == 6 end) -- a line follows its answer
     assert.is_truthy(os.rename(gw.dir .. "/d", gw.dir .. "/e"))
     for _, name in ipairs { "old", "once", "one", "two" } do
       client.get(gw.port, "/b?n=" .. name)
