@@ -19,7 +19,7 @@ struct conf_ints {
 };
 
 /* table: the object kinds */
-#define CONF_OBJECTS(X) X(errorpage) X(rewriteop) X(uservar) X(varentry) X(matcher) X(headerop) X(cert) X(tlspolicy) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(charmap) X(charset) X(secure) X(replacepair) X(replace) X(text) X(redirect) X(cookieop) X(tlsclient) X(exchange) X(gateway)
+#define CONF_OBJECTS(X) X(errorpage) X(rewriteop) X(uservar) X(varentry) X(matcher) X(headerop) X(cert) X(tlspolicy) X(route) X(site) X(peer) X(upstream) X(listen) X(dict) X(log) X(zone) X(limit) X(rule) X(assign) X(guard) X(errlog) X(resolver) X(mime) X(charmap) X(charset) X(secure) X(addition) X(replacepair) X(replace) X(text) X(redirect) X(cookieop) X(tlsclient) X(exchange) X(gateway)
 
 enum conf_kind {
 #define X(kind) CONF_KIND_##kind,

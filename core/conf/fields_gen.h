@@ -32,6 +32,7 @@
 #define CONF_PICK_replace(...)
 #define CONF_PICK_replacepair(...)
 #define CONF_PICK_secure(...)
+#define CONF_PICK_addition(...)
 #define CONF_PICK_gateway(...)
 #define CONF_PICK_varentry(...)
 #define CONF_PICK_uservar(...)
@@ -280,6 +281,14 @@ struct conf_secure {
 #define CONF_PICK_secure(...)
 };
 
+struct conf_addition {
+#undef CONF_PICK_addition
+#define CONF_PICK_addition(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
+#include "conf/fields.def"
+#undef CONF_PICK_addition
+#define CONF_PICK_addition(...)
+};
+
 struct conf_cookieop {
 #undef CONF_PICK_cookieop
 #define CONF_PICK_cookieop(TYPE, name, arg) CONF_TAKE(TYPE, name, arg)
@@ -336,6 +345,7 @@ struct conf_gateway {
 #undef CONF_PICK_text
 #undef CONF_PICK_redirect
 #undef CONF_PICK_cookieop
+#undef CONF_PICK_addition
 #undef CONF_PICK_secure
 #undef CONF_PICK_replacepair
 #undef CONF_PICK_replace

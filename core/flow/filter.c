@@ -2,6 +2,7 @@
 #include "flow/filter.h"
 
 #include "conf/conf.h"
+#include "flow/filter_addition.h"
 #include "flow/filter_charset.h"
 #include "flow/filter_compress.h"
 #include "flow/filter_range.h"
@@ -15,6 +16,7 @@
 static const struct filter *const table[FILTER_COUNT] = {
     [FILTER_REFRESH] = &filter_refresh,
     [FILTER_GUNZIP] = &filter_gunzip,
+    [FILTER_ADDITION] = &filter_addition,
     [FILTER_REPLACE] = &filter_replace,
     [FILTER_CHARSET] = &filter_charset,
     [FILTER_SSI] = &filter_ssi,

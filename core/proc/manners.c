@@ -16,7 +16,7 @@
 /* Tools and test suites read this list: what nginx builds by default counts as present unless it is named here. */
 static const char manners_configure[] =
     "--with-http_ssl_module --with-http_v2_module --with-http_realip_module --with-http_auth_request_module "
-    "--with-http_stub_status_module --with-http_sub_module --with-http_secure_link_module "
+    "--with-http_stub_status_module --with-http_addition_module --with-http_sub_module --with-http_secure_link_module "
     "--with-http_gunzip_module --with-http_gzip_static_module "
     "--without-http-cache --without-http_fastcgi_module --without-http_uwsgi_module "
     "--without-http_scgi_module --without-http_memcached_module --without-http_empty_gif_module "

@@ -113,6 +113,11 @@
 ---@field hashed? string what its MD5 is of ($variables)
 ---@field secret? string instead: /PREFIX/HASH/LINK, the hash in hexadecimal, of LINK and this
 
+---@class conf.model.addition
+---@field before? string path
+---@field after? string path
+---@field types? string[] media types beside text/html; "*": all
+
 ---@class conf.model.dict
 ---@field name? string
 ---@field size? integer  (bytes)
@@ -238,6 +243,7 @@
 ---@field expires? string of usual answers: "1h", "-1", "@15h30m", "epoch", "max", "off" ($variables)
 ---@field expires_modified? boolean `expires` counts from Last-Modified
 ---@field charset? conf.model.charset[] one, or none
+---@field addition? conf.model.addition[] one, or none
 ---@field replace? conf.model.replace[] one, or none
 ---@field secure? conf.model.secure[] one, or none
 ---@field compress? "off"|"on"|"classic" classic: statuses 200, 403, 404 only, a coding only when it is named

@@ -10,6 +10,7 @@ return {
   require "nginx.directives.location",
   require "nginx.directives.static",
   require "nginx.directives.headers",
+  require "nginx.directives.addition",
   require "nginx.directives.sub",
   require "nginx.directives.charset",
   require "nginx.directives.gzip",
