@@ -152,9 +152,24 @@ function Translate:value(d, spec, scope)
   return v
 end
 
+--- The words of both directives, as if one had said them.
+local function join(first, d)
+  local both = setmetatable({ args = {}, args_at = {} }, { __index = d })
+  for _, part in ipairs { first, d } do
+    for i, word in ipairs(part.args) do
+      both.args[#both.args + 1] = word
+      both.args_at[#both.args] = part.args_at[i]
+    end
+  end
+  return both
+end
+
 function Translate:store(d, spec, scope)
   local values = scope.values
-  if not spec.many and values[d.name] ~= nil then
+  if spec.joins and values[d.name] ~= nil then
+    d = join(scope.nodes[d.name], d)
+    values[d.name], scope.nodes[d.name] = nil, nil
+  elseif not spec.many and values[d.name] ~= nil then
     return self.c:error(d, '"%s" directive is duplicate', d.name)
   end
   local v = self:value(d, spec, scope)

@@ -103,6 +103,12 @@ function M.one_of(words)
   end
 end
 
+--- An entry whose words add up when the directive is said again.
+function M.joined(entry)
+  entry.joins = true
+  return entry
+end
+
 --- A set of the words; the value is { word = true }.
 ---@param words string[]
 ---@return fun(d: nginx.Node): table|nil, string|nil

@@ -92,6 +92,19 @@ describe("nginx syntax", function()
     assert.equal("/after", o:last().target)
   end))
 
+  it("adds up the words of directives that are masks or lists of words", run(function()
+    local o = origin.start(function(_, res)
+      res:send(502)
+    end)
+    local good = origin.start(function()
+      return 200, { ["X-Accel-Redirect"] = "/nowhere", ["X-Accel-Limit-Rate"] = "1" }, "good"
+    end)
+    local gw = start(([[upstream u { server 127.0.0.1:%d; server 127.0.0.1:%d backup; }
+      server { listen 127.0.0.1:0; location / { proxy_pass http://u; proxy_next_upstream error; proxy_next_upstream timeout http_502;
+        proxy_ignore_headers X-Accel-Redirect; proxy_ignore_headers X-Accel-Limit-Rate; } }]]):format(o.port, good.port))
+    assert.equal("good", client.get(gw.port, "/").body)
+  end))
+
   it("has logged a request when its connection ends", run(function()
     local dir = tmp.dir()
     local gw = start(([[log_format l '$uri $body_bytes_sent';

@@ -93,7 +93,7 @@ return {
     charset = { where = "http server location if", args = 1, parse = units.string },
     source_charset = { where = "http server location if", args = 1, parse = units.string },
     override_charset = { where = "http server location if", args = 1, parse = units.onoff, default = false },
-    charset_types = { where = everywhere, args = "1+", parse = units.types(), default = usual },
+    charset_types = units.joined { where = everywhere, args = "1+", parse = units.types(), default = usual },
     charset_map = { where = "http", args = 2, block = true, many = true, parse = charset_map },
   },
   route = route,

@@ -96,7 +96,7 @@ return {
     keepalive_timeout = entry(everywhere, keepalive_timeout, { time = 75000, told = 0 }, { 1, 2 }),
     keepalive_requests = entry(everywhere, units.number, 1000),
     keepalive_time = entry(everywhere, units.time, 3600000),
-    keepalive_disable = entry(everywhere, units.mask { "none", "msie6", "safari" }, { msie6 = true }, "1+"),
+    keepalive_disable = units.joined(entry(everywhere, units.mask { "none", "msie6", "safari" }, { msie6 = true }, "1+")),
     lingering_close = entry(everywhere, units.one_of { "on", "off", "always" }, "on"),
     lingering_time = entry(everywhere, units.time, 30000),
     lingering_timeout = entry(everywhere, units.time, 5000),

@@ -82,7 +82,7 @@ return {
     gzip_types = { where = everywhere, args = "1+", many = true, parse = units.types() },
     gzip_min_length = stored(units.size, 20),
     gzip_comp_level = stored(level, 1),
-    gzip_proxied = stored(proxied, 0, "1+"),
+    gzip_proxied = units.joined(stored(proxied, 0, "1+")),
     gzip_http_version = stored(units.one_of { "1.0", "1.1" }, "1.1"),
     gzip_vary = stored(units.onoff, false),
     gzip_disable = { where = everywhere, args = "1+", many = true, parse = disable },

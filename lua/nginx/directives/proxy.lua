@@ -163,7 +163,7 @@ return {
     proxy_connect_timeout = opt(units.time, 60000),
     proxy_send_timeout = opt(units.time, 60000),
     proxy_read_timeout = opt(units.time, 60000),
-    proxy_next_upstream = opt(way.next_upstream, 3, "1+"),
+    proxy_next_upstream = units.joined(opt(way.next_upstream, 3, "1+")),
     proxy_next_upstream_tries = opt(units.number, 0),
     proxy_next_upstream_timeout = opt(units.time, 0),
     proxy_intercept_errors = opt(units.onoff, false),

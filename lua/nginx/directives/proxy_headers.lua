@@ -150,7 +150,7 @@ return {
     proxy_set_header = many(2),
     proxy_hide_header = many(1, units.string),
     proxy_pass_header = many(1, units.string),
-    proxy_ignore_headers = { where = everywhere, args = "1+", parse = fields.ignored },
+    proxy_ignore_headers = units.joined { where = everywhere, args = "1+", parse = fields.ignored },
     proxy_redirect = many({ 1, 2 }, redirect),
     proxy_cookie_domain = many({ 1, 2 }, cookie),
     proxy_cookie_path = many({ 1, 2 }, cookie),

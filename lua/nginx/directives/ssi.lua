@@ -17,7 +17,7 @@ end
 return {
   directives = {
     ssi = { where = "http server location if", args = 1, parse = units.onoff, default = false },
-    ssi_types = { where = everywhere, args = "1+" },
+    ssi_types = units.joined { where = everywhere, args = "1+" },
     ssi_silent_errors = { where = everywhere, args = 1, parse = units.onoff },
     ssi_last_modified = { where = everywhere, args = 1, parse = units.onoff },
     ssi_value_length = { where = everywhere, args = 1, parse = units.size },

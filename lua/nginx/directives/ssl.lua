@@ -242,7 +242,7 @@ return {
     ssl_certificate = entry(1, certificate, nil, true),
     ssl_certificate_key = entry(1, certificate, nil, true),
     ssl_password_file = entry(1, passwords),
-    ssl_protocols = entry("1+", protocols, "TLSv1.2 TLSv1.3"),
+    ssl_protocols = units.joined(entry("1+", protocols, "TLSv1.2 TLSv1.3")),
     ssl_ciphers = entry(1, units.string, "HIGH:!aNULL:!MD5"),
     ssl_prefer_server_ciphers = entry(1, units.onoff, false),
     ssl_ecdh_curve = entry(1, units.string, "auto"),
