@@ -209,6 +209,16 @@ static void write_head(req *r, str target, int64_t body_length, fmt *f)
     fmt_put(f, STR("\r\n"));
 }
 
+/* The head waits for the first bytes of the body: one write, and one record, for both. */
+static int queue_head(req *r, str head)
+{
+    bufq q;
+    bufq_init(&q);
+    bufq_push_copy(&q, head);
+    stream_push(fetch_stream(&r->fetch), &q);
+    return 0;
+}
+
 int forward_request(req *r, int64_t body_length)
 {
     char stack[HEAD_STACK];
@@ -231,5 +241,5 @@ int forward_request(req *r, int64_t body_length)
     if (r->fetch.ops->start) {
         return r->fetch.ops->start(&r->fetch, fmt_str(&f), &r->trailers);
     }
-    return stream_send(fetch_stream(&r->fetch), fmt_str(&f));
+    return UNLIKELY(!r->fetch.upload_done) ? queue_head(r, fmt_str(&f)) : stream_send(fetch_stream(&r->fetch), fmt_str(&f));
 }

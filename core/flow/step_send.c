@@ -14,5 +14,5 @@ int step_send(req *r)
     if (rc < 0) {
         return attempt_failed(r, rc == ERR_HEAD_TOO_LARGE ? rc : ERR_UPSTREAM_CLOSED);
     }
-    return STEP_NEXT;
+    return LIKELY(r->fetch.upload_done) ? STEP_NEXT : upload_begin(r);
 }

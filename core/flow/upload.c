@@ -87,6 +87,12 @@ static int refused(fetch *f)
     return ERR_UPSTREAM_CLOSED;
 }
 
+int upload_begin(req *r)
+{
+    int rc = next_piece(r, &r->fetch);
+    return rc == ERR_AGAIN ? 0 : rc;
+}
+
 int upload_run(req *r)
 {
     fetch *f = &r->fetch;

@@ -51,7 +51,7 @@ describe("access_log", function()
     ]], { args = { "-p", "{dir}/", "-c", "nginx.conf" } })
     os.execute("mkdir -m 777 " .. gw.dir .. "/d")
     for _, name in ipairs { "old", "old", "once", "one", "one", "two", "two" } do
-      client.get(gw.port, "/a?n=" .. name)
+      client.get(gw.port, "/a?n=" .. name, { Connection = "close" }) -- it is in the log when its connection ends
     end
     wait.till(function() return #tmp.read(gw.dir .. "/d/two") == 6 end) -- a line follows its answer
     assert.is_truthy(os.rename(gw.dir .. "/d", gw.dir .. "/e"))

@@ -27,6 +27,19 @@ describe("a request body", function()
     assert.is_nil(res.headers:get("X-Coding"))
   end))
 
+  it("goes up with the head when it came with it", run(function()
+    local together = 0
+    local lazy = origin.start(function(req)
+      together = together + req.sock:pending()
+      return 200, { Connection = "close" }, ""
+    end, { lazy = true })
+    local port = start.proxy(lazy.port).port
+    for _ = 1, 10 do
+      assert.equal(200, client.call(port, "POST", "/", nil, "hello").status)
+    end
+    assert.equal(50, together)
+  end))
+
   it("in chunks is streamed in chunks", run(function()
     local res = client.call(gw.port, "POST", "/", nil, { "one", "two" })
     assert.equal("onetwo", res.body)
