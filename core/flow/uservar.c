@@ -38,7 +38,7 @@ struct uservar_value {
     uint8_t state; /* enum value_state */
 };
 
-/* The names known to templates while a plan is compiled: nothing is looked up by name later. */
+/* The names known to templates while a plan is compiled: nothing is looked up by name later (docs/decisions/0024). */
 static const uservars *naming;
 
 const uservars *uservars_name(const uservars *u)

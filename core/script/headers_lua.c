@@ -201,9 +201,8 @@ int headers_lua_values(lua_State *L, int which, int name_at)
     return 1;
 }
 
-int headers_lua_fields(lua_State *L, int which)
+void headers_lua_push(lua_State *L, const headers *h)
 {
-    const headers *h = of(L, which);
     lua_createtable(L, h->live, 0);
     uint32_t at = 0;
     int i = 0;
@@ -215,6 +214,11 @@ int headers_lua_fields(lua_State *L, int which)
         lua_rawseti(L, -2, 2);
         lua_rawseti(L, -2, ++i);
     }
+}
+
+int headers_lua_fields(lua_State *L, int which)
+{
+    headers_lua_push(L, of(L, which));
     return 1;
 }
 

@@ -24,5 +24,7 @@ int headers_lua_remove(lua_State *L, int which, int name_at);
 int headers_lua_values(lua_State *L, int which, int name_at);
 /* List of { name, value } in order. */
 int headers_lua_fields(lua_State *L, int which);
+struct headers;
+void headers_lua_push(lua_State *L, const struct headers *h);
 
 #endif

@@ -14,6 +14,7 @@
 #include "net/resolve.h"
 #include "script/api.h"
 #include "script/api_conf.h"
+#include "script/headers_lua.h"
 #include "script/hook.h"
 #include "script/load.h"
 #include "script/walk.h"
@@ -69,21 +70,6 @@ static struct exchange *of(const req *r)
     return r->conn;
 }
 
-static void push_fields(lua_State *L, const headers *h)
-{
-    uint32_t at = 0;
-    int i = 0;
-    lua_newtable(L);
-    for (const field *f; (f = headers_each(h, &at));) {
-        lua_createtable(L, 2, 0);
-        vm_push(L, f->name);
-        lua_rawseti(L, -2, 1);
-        vm_push(L, f->value);
-        lua_rawseti(L, -2, 2);
-        lua_rawseti(L, -2, ++i);
-    }
-}
-
 static int on_info(req *r, const msg *info)
 {
     (void)r;
@@ -97,7 +83,7 @@ static int on_head(req *r, bool last)
     x->head_sent = true;
     x->ended = last;
     x->status = r->res.status;
-    push_fields(x->s->L, &r->res.h);
+    headers_lua_push(x->s->L, &r->res.h);
     x->head_ref = luaL_ref(x->s->L, LUA_REGISTRYINDEX);
     return 0;
 }
@@ -260,7 +246,9 @@ static int set_wall(lua_State *L)
     return 0;
 }
 
-/* testing.generation(model, hooks): hooks as policy.flatten makes them. */
+/* testing.generation(model, hooks): hooks as policy.flatten makes them. From here on the clock of this process stands still and is moved by the
+ * waits of requests and by advance: a policy's spec waits for no real second. Nobody else is in the process (`moongate test`, `moongate explain`,
+ * unit specs); who only asks what the core thinks of a model uses testing.refusal. */
 static int new_generation(lua_State *L)
 {
     char err[512];
@@ -531,12 +519,12 @@ static int state(lua_State *L)
     set_text(L, "host", r->host);
     set_text(L, "peer", r->pinned_peer);
     set_text(L, "upstream", r->group ? r->group->name : (str){NULL, 0});
-    push_fields(L, &r->in.h);
+    headers_lua_push(L, &r->in.h);
     lua_setfield(L, -2, "request_headers");
     if (r->res.h.pool) {
         lua_pushinteger(L, r->res.status);
         lua_setfield(L, -2, "status");
-        push_fields(L, &r->res.h);
+        headers_lua_push(L, &r->res.h);
         lua_setfield(L, -2, "headers");
     }
     if (r->has_reply) {

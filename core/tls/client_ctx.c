@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Few: one per distinct set of settings. */
+/* Few: one per distinct set of settings, of all generations (docs/decisions/0024). */
 static list living;
 
 static uint64_t hash_z(const char *z, uint64_t h, uint64_t at)

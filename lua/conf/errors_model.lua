@@ -5,27 +5,11 @@ local log_model = require "conf.log_model"
 local mimes = require "conf.mimes"
 local route_model = require "conf.route_model"
 local schema = require "conf.schema"
+local sorted_keys = require("conf.check").sorted_keys
 
 local M = {}
 
 local ranges = { ["3xx"] = { 300, 399 }, ["4xx"] = { 400, 499 }, ["5xx"] = { 500, 599 } }
-
---- Statuses before classes.
-local function sorted(errors)
-  local keys = {}
-  for key, v in pairs(errors) do
-    if type(v) == "table" then
-      keys[#keys + 1] = key
-    end
-  end
-  table.sort(keys, function(a, b)
-    if type(a) ~= type(b) then
-      return type(a) == "number"
-    end
-    return a < b
-  end)
-  return keys
-end
 
 local function type_of(path)
   local usual = mimes.usual()
@@ -117,12 +101,12 @@ function M.fill(b, site, r, o, scopes)
     return
   end
   local list = {}
-  for _, key in ipairs(sorted(o.errors)) do
+  for _, key in ipairs(sorted_keys(o.errors)) do -- statuses before classes
     local page, range = o.errors[key], ranges[key]
-    list[#list + 1] = {
+    list[#list + 1] = type(page) == "table" and {
       status = range and range[1] or key, last = range and range[2] or nil, target = target_of(b, site, page, key, scopes),
       answer = page.status == "page" and 0 or page.status or nil,
-    }
+    } or nil
   end
   r.error_pages = list[1] and list or nil
   r.recursive_errors = o.errors.recursive

@@ -1,4 +1,6 @@
 --- Access control that runs in C, before the policies: addresses, users, a sub-request that decides; and copies of requests.
+local vars_model = require "conf.vars_model"
+
 local M = {}
 
 local function ask(g, auth)
@@ -6,15 +8,7 @@ local function ask(g, auth)
     return
   end
   g.ask = auth.path
-  local names = {}
-  for name, value in pairs(auth.set or {}) do
-    names[#names + 1] = value and name or nil
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    g.ask_sets = g.ask_sets or {}
-    table.insert(g.ask_sets, { name = name, value = auth.set[name] })
-  end
+  g.ask_sets = vars_model.assigns(auth.set)
 end
 
 local function mirror(g, m)

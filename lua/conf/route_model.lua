@@ -1,6 +1,7 @@
 --- One route of the model from the options that hold for it. The pairs below are the whole mapping of plain options; what needs
 --- thought has a function.
 local schema = require "conf.schema"
+local sorted_keys = require("conf.check").sorted_keys
 local compress_model = require "conf.compress_model"
 local exchange_model = require "conf.exchange_model"
 local files_model = require "conf.files_model"
@@ -110,17 +111,8 @@ local function retries(r, o)
   end
 end
 
-local function sorted(map)
-  local names = {}
-  for name in pairs(map) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 local function ops_of(out, op, map)
-  for _, name in ipairs(sorted(map or {})) do
+  for _, name in ipairs(sorted_keys(map or {})) do
     local v = map[name]
     if v then
       local item = { op = op, name = name, value = v.value }
@@ -180,7 +172,7 @@ local function matchers(r, when)
   local list = {}
   for _, on in ipairs { "header", "query", "cookie" } do
     local names = when and when[on] or {}
-    for _, name in ipairs(sorted(names)) do
+    for _, name in ipairs(sorted_keys(names)) do
       local m = names[name]
       list[#list + 1] = { on = on, name = name, op = m.op, value = m.value }
     end

@@ -12,41 +12,36 @@ local function new(t)
   return setmetatable(t, Type)
 end
 
---- Marks an option that `false` switches off.
-function Type:off()
+--- The same type with something changed.
+function Type:with(changes)
   local t = {}
   for k, v in pairs(self) do
     t[k] = v
   end
-  t.can_off = true
+  for k, v in pairs(changes) do
+    t[k] = v
+  end
   return new(t)
+end
+
+--- Marks an option that `false` switches off.
+function Type:off()
+  return self:with { can_off = true }
 end
 
 --- Allows `true` as "on, with what is inherited or the defaults".
 function Type:on()
-  local t = self:off()
-  t.can_on = true
-  return t
+  return self:with { can_off = true, can_on = true }
 end
 
 --- Lets a list of such values stand for one.
 function Type:several()
-  local t = {}
-  for k, v in pairs(self) do
-    t[k] = v
-  end
-  t.can_many = true
-  return new(t)
+  return self:with { can_many = true }
 end
 
 --- Lets a non-table value stand for a table: `to(v)` makes it.
 function Type:short(accepts, to)
-  local t = {}
-  for k, v in pairs(self) do
-    t[k] = v
-  end
-  t.short_type, t.short_to = accepts, to
-  return new(t)
+  return self:with { short_type = accepts, short_to = to }
 end
 
 --- The words for what is expected, with the switches.

@@ -2,6 +2,7 @@
 --- known before anything is checked, so that every template may use them, those of policies too.
 local rule_types = require "conf.rule_types"
 local native = require "conf.native"
+local sorted_keys = require("conf.check").sorted_keys
 
 local M = {}
 
@@ -165,17 +166,24 @@ function M.build(c, vars)
   return out[1] and out or nil
 end
 
---- Steps that set a route's own variables, by name.
+--- Names and values by name; nil: none.
+---@param set table|nil  typed
+---@return table[]|nil
+function M.assigns(set)
+  local out = {}
+  for _, name in ipairs(sorted_keys(set or {})) do
+    out[#out + 1] = set[name] and { name = name, value = set[name] } or nil
+  end
+  return out[1] and out or nil
+end
+
+--- Steps that set a route's own variables.
 ---@param set table|nil  typed
 ---@return table[]
 function M.steps(set)
-  local names, out = {}, {}
-  for name, value in pairs(set or {}) do
-    names[#names + 1] = value and name or nil
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    out[#out + 1] = { op = "set", name = name, value = set[name] }
+  local out = M.assigns(set) or {}
+  for _, step in ipairs(out) do
+    step.op = "set"
   end
   return out
 end

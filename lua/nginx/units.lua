@@ -178,6 +178,15 @@ function M.file_cache(more)
   end
 end
 
+--- Bytes a second: a size, or a text with variables that will be one.
+function M.rate(d)
+  local text = d.args[1]
+  if not text:find("$", 1, true) and not M.bytes(text) then
+    return nil, "invalid value"
+  end
+  return text
+end
+
 --- NUMBER SIZE, as in `proxy_buffers 8 4k`; the value is { count, size }.
 function M.bufs(d)
   local count, size = M.integer(d.args[1]), M.bytes(d.args[2])

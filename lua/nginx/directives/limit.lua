@@ -170,15 +170,6 @@ local function route(scope, r, c)
   r.rate_after = scope:get("limit_rate_after")
 end
 
---- A size, or a text with variables that will be one.
-local function rate(d)
-  local text = d.args[1]
-  if not text:find("$", 1, true) and not units.bytes(text) then
-    return nil, "invalid value"
-  end
-  return text
-end
-
 return {
   directives = {
     limit_req_zone = { where = "http", args = { 3, 4 }, many = true, parse = limit_req_zone },
@@ -191,8 +182,8 @@ return {
     limit_conn_status = { where = everywhere, args = 1, parse = status, default = 503 },
     limit_conn_log_level = { where = everywhere, args = 1, parse = level, default = "error" },
     limit_conn_dry_run = { where = everywhere, args = 1, parse = units.onoff, default = false },
-    limit_rate = { where = "http server location if", args = 1, parse = rate },
-    limit_rate_after = { where = "http server location if", args = 1, parse = rate },
+    limit_rate = { where = "http server location if", args = 1, parse = units.rate },
+    limit_rate_after = { where = "http server location if", args = 1, parse = units.rate },
   },
   route = route,
 }

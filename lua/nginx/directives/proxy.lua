@@ -73,15 +73,6 @@ end
 
 -- ---- the rest
 
---- nginx's own "4k" units, or variables.
-local function rate(d)
-  local text = d.args[1]
-  if not text:find("$", 1, true) and not units.bytes(text) then
-    return nil, "invalid value"
-  end
-  return text
-end
-
 local function version(d)
   if d.args[1] == "1.0" or d.args[1] == "1.1" or d.args[1] == "2" then
     return d.args[1]
@@ -169,7 +160,7 @@ return {
     proxy_intercept_errors = opt(units.onoff, false),
     proxy_ignore_client_abort = opt(units.onoff, false),
     proxy_force_ranges = opt(units.onoff, false),
-    proxy_limit_rate = opt(rate, "0"),
+    proxy_limit_rate = opt(units.rate, "0"),
     proxy_pass_trailers = opt(units.onoff, false),
     early_hints = opt(nil, nil, "1+"),
     proxy_buffering = opt(units.onoff, true),
