@@ -65,10 +65,10 @@ int signature_put(req *r)
     }
     int rc = 0;
     if (r->plan->conf->g.server_header && !(headers_may_have(h, TOKEN_SERVER) && headers_find(h, TOKEN_SERVER))) {
-        rc = headers_add_token(h, TOKEN_SERVER, names[signature]);
+        rc = headers_put_token(h, TOKEN_SERVER, names[signature]);
     }
     if (rc == 0 && !(UNLIKELY(headers_may_have(h, TOKEN_DATE)) && headers_find(h, TOKEN_DATE))) {
-        rc = headers_add_token(h, TOKEN_DATE, date_now());
+        rc = headers_put_token(h, TOKEN_DATE, date_now());
     }
     return rc;
 }

@@ -91,7 +91,7 @@ int headers_add(headers *h, str name, str value)
 
 int headers_add_token(headers *h, enum token t, str value)
 {
-    return add(h, token_wire_name(t), value, t);
+    return headers_put_token(h, t, value);
 }
 
 static void punch(headers *h, field *f)

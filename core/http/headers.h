@@ -3,6 +3,7 @@
 #ifndef HTTP_HEADERS_H
 #define HTTP_HEADERS_H
 
+#include "base/err.h"
 #include "base/pool.h"
 #include "base/str.h"
 #include "http/token.h"
@@ -41,6 +42,17 @@ MUST_USE int headers_add(headers *h, str name, str value);
 MUST_USE int headers_add_token(headers *h, enum token t, str value);
 /* Makes room for more fields; false past HEADERS_MAX. */
 MUST_USE bool headers_grow(headers *h);
+/* headers_add_token in place: every answer gets two. */
+MUST_USE static inline int headers_put_token(headers *h, enum token t, str value)
+{
+    if (UNLIKELY(h->n == h->cap) && !headers_grow(h)) {
+        return ERR_LIMIT;
+    }
+    h->v[h->n++] = (field){token_wire_name(t), value, (uint16_t)t, 0};
+    h->live++;
+    h->seen[t >> 6] |= 1ull << (t & 63);
+    return 0;
+}
 /* Replaces the first and removes the rest; appends when absent. */
 MUST_USE int headers_set(headers *h, str name, str value);
 void headers_remove(headers *h, str name);
