@@ -97,6 +97,7 @@ static unsigned reason_of(const struct retry_facts *f)
     case ERR_BAD_STATUS:
     case ERR_UPSTREAM_HEAD:
     case ERR_UPSTREAM_PROTOCOL:
+    case ERR_UPSTREAM_REJECTED: /* a reset of HTTP/2 instead of an answer */
         return RETRY_ON_INVALID;
     default:
         return RETRY_ON_ERROR;

@@ -212,7 +212,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
         return 0;
     }
     x->refused = code == NGHTTP2_REFUSED_STREAM && !x->has_head;
-    x->err = x->has_head ? ERR_UPSTREAM_CUT : code == NGHTTP2_PROTOCOL_ERROR ? ERR_UPSTREAM_PROTOCOL : ERR_UPSTREAM_CLOSED;
+    x->err = x->has_head ? ERR_UPSTREAM_CUT : code == NGHTTP2_PROTOCOL_ERROR ? ERR_UPSTREAM_PROTOCOL : x->refused ? ERR_UPSTREAM_CLOSED : ERR_UPSTREAM_REJECTED;
     return 0;
 }
 

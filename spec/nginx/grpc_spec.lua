@@ -70,6 +70,26 @@ describe("grpc_pass", function()
     assert.equal(502, client.get(gw.port, "/b").status)
   end))
 
+  it("asks another server when a stream is reset instead of answered, where invalid_header is listed", run(function()
+    local o = h2_origin.start()
+    local text = ([[
+      upstream u { server 127.0.0.1:%d max_fails=0; server unix:{sock}; }
+      server { listen 127.0.0.1:0;
+        location / { grpc_pass u; grpc_next_upstream invalid_header; }
+        location /error/ { grpc_pass u; grpc_next_upstream error; rewrite ^/error(.*)$ $1 break; } }
+      server { listen unix:{sock}; http2 on; location / { return 200 other; } }
+    ]]):format(o.port):gsub("{sock}", require("spec.support.tmp").dir() .. "/s")
+    local gw = start(text)
+    for _ = 1, 4 do
+      assert.equal("other", client.get(gw.port, "/reset").body)
+    end
+    local statuses = {}
+    for _ = 1, 4 do
+      statuses[client.get(gw.port, "/error/reset").status] = true
+    end
+    assert.same({ [200] = true, [502] = true }, statuses)
+  end))
+
   it("is refused when it makes no sense", run(function()
     local function refused(text)
       local done = gateway.exec("events {}\nhttp { server { listen 127.0.0.1:0; location / { " .. text .. " } } }\n",

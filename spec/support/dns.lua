@@ -1,6 +1,7 @@
 --- A DNS server on 127.0.0.1 in the spec's loop: A and SRV records of a zone that may change at any time.
 ---
 ---   local d = dns.start { ["app.test"] = { "127.0.0.2", ttl = 1 } }
+---   d.zone["_http._tcp.app.test"] = { { port = 80, priority = 1, weight = 1, target = "app.test" }, { raw = "not a record" } }
 ---   d.zone["app.test"] = { "127.0.0.3", ttl = 1 }
 ---   d.mode = "servfail"     -- or "silent", nil: answers
 ---   d.port, d.queries
@@ -35,6 +36,8 @@ local function records_of(entry, qtype)
       data = r:gsub("(%d+)%.?", function(octet)
         return string.char(tonumber(octet))
       end)
+    elseif type(r) == "table" and r.raw and qtype == TYPE_SRV then
+      data = r.raw
     elseif type(r) == "table" and qtype == TYPE_SRV then
       data = u16(r.priority or 1) .. u16(r.weight or 1) .. u16(r.port) .. name_bytes(r.target)
     end

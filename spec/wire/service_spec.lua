@@ -125,6 +125,30 @@ describe("SRV records", function()
     assert.equal(1, #ctl.status(gw).upstreams[1].peers)
   end))
 
+  it("that are broken are no servers", run(function()
+    local o = origins(1)
+    local zone, servers = { ["a.test"] = { "127.0.0.1" }, [records] = { { port = o[1].port, target = "a.test" } } }, {}
+    for i, raw in ipairs {
+      "", "\0", "\0\1\0\1\0\80", "\0\1\0\1\0\80\63abc", "\0\1\0\1\0\80\192", "\0\1\0\1\0\80\255\255", ("\255"):rep(400),
+      "\0\1\0\1\0\80\192\12" .. ("x"):rep(100), "\0\1\0\1\0\0\1a\4test\0",
+    } do
+      local name = ("_http._tcp.broken%d.test"):format(i)
+      zone[name] = { { raw = raw } }
+      servers[i] = ('"srv://%s"'):format(name)
+    end
+    local d = dns.start(zone)
+    local gw = native(d, table.concat(servers, ", ") .. ', "srv://' .. records .. '"')
+    wait.till(function()
+      return d.queries >= #servers + 1
+    end, "all to be asked for")
+    answers(gw, "1")
+    local peers = {}
+    for _, p in ipairs(ctl.status(gw).upstreams[1].peers) do
+      peers[#peers + 1] = p.state ~= "unresolved" and p.address or nil
+    end
+    assert.same({ "127.0.0.1:" .. o[1].port }, peers)
+  end))
+
   it("of a server that is a backup are backups, and of the best priority only", run(function()
     local o = origins(3)
     local d = dns.start { ["a.test"] = { "127.0.0.1" }, [records] = {
