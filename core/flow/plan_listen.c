@@ -7,6 +7,7 @@
 #include "flow/handshake.h"
 #include "flow/hosts.h"
 #include "flow/plan.h"
+#include "flow/stapling.h"
 #include "tls/policy.h"
 
 #include <stdio.h>
@@ -166,6 +167,9 @@ static tls_server *own_server(struct listening *m, const plan_listen *l, const s
     if (tls_policy_commands(t, &p, why, sizeof why) < 0) {
         snprintf(m->err, m->cap, "%s: %s", label_or(c->label, "site"), why);
         return NULL;
+    }
+    if (own->staple && !handshake_chooses(c)) {
+        stapling_use(m->p, s, t);
     }
     return t;
 }

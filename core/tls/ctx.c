@@ -7,6 +7,7 @@
 #include "tls/cert.h"
 #include "tls/ctx_impl.h"
 #include "tls/sni.h"
+#include "tls/staple.h"
 #include "tls/stream_tls_impl.h"
 #include "tls/tickets.h"
 
@@ -304,6 +305,7 @@ void tls_server_unref(tls_server *t)
     }
     free(t->certs);
     tls_tickets_drop(t);
+    tls_staple_drop(t);
     free(t->id_context);
     free(t);
 }

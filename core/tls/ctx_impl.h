@@ -39,6 +39,7 @@ struct tls_server {
     void *choose_arg;
     tls_certify_fn *certify; /* NULL: they are in the context */
     void *certify_arg;
+    struct tls_staples *staples; /* NULL: none */
     struct tls_ticket_keys *ticket_keys; /* its own; NULL: those that all share */
     char *id_context;
     map names, wildcards; /* → struct tls_set */

@@ -178,6 +178,12 @@
 ---@field reject? boolean no handshake with the site's names
 ---@field commands? string[] names and values for SSL_CONF_cmd, in turns
 ---@field passwords? string[] of encrypted keys
+---@field staple? boolean OCSP responses are sent
+---@field staple_file? string DER of the one that is; absent: they are fetched
+---@field staple_verify? boolean their signers must be trusted
+---@field staple_responder? string URL; absent: the one that the certificate names
+---@field staple_like? integer numbers of the groups that responders are in (index from 0)
+---@field staple_resolver? integer who is asked for their names; -1: nobody (index from 0)
 ---@field folder? string where files that handshakes ask for are looked for
 ---@field kept? integer such files that are kept
 ---@field kept_unused? integer forgotten when nobody asked for so long (ms)

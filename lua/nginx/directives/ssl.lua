@@ -1,6 +1,8 @@
 --- TLS of servers: certificates, protocols, sessions, client certificates. A server with a socket that speaks TLS gets a policy of its own.
+local resolver = require "nginx.directives.resolver"
 local ssl_command = require "nginx.ssl_command"
 local units = require "nginx.units"
+local way = require "nginx.upstream_way"
 
 local PASSWORDS_MAX = 100
 
@@ -83,6 +85,13 @@ local function passwords(d, _, c)
     end
   end
   return list
+end
+
+local function responder(d)
+  if not d.args[1]:lower():find("^http://") then
+    return nil, ('invalid URL prefix in OCSP responder "%s"'):format(d.args[1])
+  end
+  return d.args[1]
 end
 
 local function ticket_key(d, _, c)
@@ -209,6 +218,19 @@ local function certs(server, s, p, c)
   end
 end
 
+--- ssl_stapling and its kin.
+local function staples(server, p, c)
+  if not server:get("ssl_stapling") then
+    return
+  end
+  local file = server:get("ssl_stapling_file")
+  p.staple, p.staple_verify = true, server:get("ssl_stapling_verify")
+  p.staple_file = bytes_of(file)
+  p.staple_responder = server:get("ssl_stapling_responder")
+  p.staple_like = c:intern("upstreams", "$", way.implicit("$", nil))
+  p.staple_resolver = resolver.index(server:get("resolver"), server:get("resolver_timeout"), c)
+end
+
 local function site(server, s, c)
   if not speaks_tls(server) then
     return
@@ -221,6 +243,7 @@ local function site(server, s, c)
   local curve = server:get("ssl_ecdh_curve")
   p.groups = curve ~= "auto" and curve or nil
   p.commands = ssl_command.list(server:get("ssl_conf_command"))
+  staples(server, p, c)
   client_certificates(server, p, c)
   sessions(server, p, c)
   certs(server, s, p, c)
@@ -257,10 +280,13 @@ return {
     ssl_trusted_certificate = entry(1, pem),
     ssl_crl = entry(1, pem),
     ssl_reject_handshake = entry(1, units.onoff, false),
+    ssl_stapling = entry(1, units.onoff, false),
+    ssl_stapling_file = entry(1, pem),
+    ssl_stapling_responder = entry(1, responder),
+    ssl_stapling_verify = entry(1, units.onoff, false),
     ssl_certificate_cache = entry({ 1, 3 }, units.file_cache()),
     ssl_conf_command = entry(2, ssl_command.parse, nil, true),
-    ssl_buffer_size = noop(1), ssl_early_data = noop(1), ssl_stapling = noop(1), ssl_stapling_file = noop(1),
-    ssl_stapling_responder = noop(1), ssl_stapling_verify = noop(1), ssl_ocsp = noop(1), ssl_ocsp_responder = noop(1),
+    ssl_buffer_size = noop(1), ssl_early_data = noop(1), ssl_ocsp = noop(1), ssl_ocsp_responder = noop(1),
     ssl_ocsp_cache = noop(1), ssl_certificate_compression = noop(1),
   },
   site = site,
