@@ -36,6 +36,7 @@ static int compile_templates(plan *p, const route *rt, struct exchange *x, char 
         tmpl **to;
     } all[] = {
         {x->c->target, &x->target}, {x->c->body, &x->body}, {x->c->method, &x->method}, {x->c->bind, &x->bind},
+        {x->c->store, &x->store},
     };
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(all) && rc == 0; i++) {

@@ -12,7 +12,7 @@ struct upstream_tls;
 
 struct exchange {
     const struct conf_exchange *c;
-    tmpl *target, *body, *method, *bind;
+    tmpl *target, *body, *method, *bind, *store;
     tmpl **hints;
     struct retouch *retouch;  /* of Location, Refresh, Set-Cookie; NULL: none */
     struct upstream_tls *tls; /* NULL: as the upstream says */

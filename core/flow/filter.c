@@ -10,11 +10,13 @@
 #include "flow/filter_refresh.h"
 #include "flow/filter_replace.h"
 #include "flow/filter_ssi.h"
+#include "flow/filter_store.h"
 #include "flow/filter_trailers.h"
 #include "flow/plan.h"
 
 static const struct filter *const table[FILTER_COUNT] = {
     [FILTER_REFRESH] = &filter_refresh,
+    [FILTER_STORE] = &filter_store,
     [FILTER_GUNZIP] = &filter_gunzip,
     [FILTER_ADDITION] = &filter_addition,
     [FILTER_REPLACE] = &filter_replace,

@@ -1,6 +1,6 @@
 /* filter.h — what may change a response on its way to the client, beside the body hook: one row per filter in a static table, in a fixed order.
  *
- *   body hook → [refresh: heads only] → gunzip → addition → replace → charset → ssi → compress → range → [spool] → rate → trailers → protocol
+ *   body hook → [refresh: heads only] → store → gunzip → addition → replace → charset → ssi → compress → range → [spool] → rate → trailers → protocol
  *
  * A filter has a head part, run by step_reply once before the head is sent, and a body part, a sink that chain.c puts in front of the next one. Which filters
  * are asked is a mask: the route's (filled when the plan is made) and the request's. An exchange whose mask is empty pays one test. */
@@ -9,7 +9,7 @@
 
 #include "flow/req.h"
 
-enum filter_id { FILTER_REFRESH, FILTER_GUNZIP, FILTER_ADDITION, FILTER_REPLACE, FILTER_CHARSET, FILTER_SSI, FILTER_COMPRESS, FILTER_RANGE, FILTER_RATE, FILTER_TRAILERS, FILTER_COUNT };
+enum filter_id { FILTER_REFRESH, FILTER_STORE, FILTER_GUNZIP, FILTER_ADDITION, FILTER_REPLACE, FILTER_CHARSET, FILTER_SSI, FILTER_COMPRESS, FILTER_RANGE, FILTER_RATE, FILTER_TRAILERS, FILTER_COUNT };
 
 /* Filters from here on stand behind the spool: they slow the client's side down, not the upstream's. */
 enum { FILTER_BEHIND_SPOOL = FILTER_RATE };

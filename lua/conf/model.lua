@@ -363,6 +363,8 @@
 ---@field interim? boolean interim answers (103) are passed
 ---@field hints? conf.model.text[] and then too when one of these is neither empty nor 0
 ---@field ignore_abort? boolean goes on when the client is gone
+---@field store? string file that a 200 to a GET is kept in, once all of it came ($variables)
+---@field store_mode? integer its permissions
 ---@field force_ranges? boolean ranges of upstream answers are cut here
 
 ---@class conf.model.text

@@ -3,7 +3,7 @@
 local everywhere = "http server location"
 
 local function later(args, where)
-  return { where = where or everywhere, args = args, many = true, parse = function(d)
+  return { where = where or everywhere, args = args, many = true, effect = false, parse = function(d)
     return d
   end }
 end
@@ -23,7 +23,7 @@ return {
     proxy_cache_background_update = later(1), proxy_cache_bypass = later("1+"), proxy_no_cache = later("1+"),
     proxy_cache_methods = later("1+"),
     proxy_cache_min_uses = later(1), proxy_cache_revalidate = later(1), proxy_cache_convert_head = later(1),
-    proxy_cache_max_range_offset = later(1), proxy_cache_purge = later("1+"), proxy_store = later(1), proxy_store_access = later({ 1, 3 }),
+    proxy_cache_max_range_offset = later(1), proxy_cache_purge = later("1+"),
   },
   gateway = gateway,
 }

@@ -181,7 +181,6 @@ return {
     access_log = { where = "http server location if limit_except", args = "1+", many = true, parse = access_log },
     open_log_file_cache = { where = "http server location", args = { 1, 4 }, parse = units.file_cache { min_uses = units.integer } },
     log_format = { where = "http", args = "2+", many = true, parse = log_format },
-    log_not_found = { where = "http server location", args = 1, parse = units.onoff, default = true },
     log_subrequest = { where = "http server location", args = 1, parse = units.onoff, default = false },
     error_log = { where = "main http server location if", args = "1+", many = true, parse = error_log },
   },

@@ -73,6 +73,27 @@ end
 
 -- ---- the rest
 
+--- proxy_store on | off | FILE. "on" is the file of the path.
+local function store(d)
+  return d.args[1] == "on" and "$request_filename" or d.args[1] == "off" and "" or d.args[1]
+end
+
+local whose, rights = { user = 64, group = 8, all = 1 }, { r = 4, w = 2, rw = 6 }
+
+--- proxy_store_access user:rw group:r all:r
+local function access(d)
+  local mode, seen = 384, {}
+  for _, word in ipairs(d.args) do
+    local who, what = word:match("^(%a+):(%a+)$")
+    if not whose[who] or not rights[what] or seen[who] then
+      return nil, ('invalid value "%s"'):format(word)
+    end
+    seen[who] = true
+    mode = (who == "user" and mode % 64 or mode) + whose[who] * rights[what]
+  end
+  return mode
+end
+
 local function version(d)
   if d.args[1] == "1.0" or d.args[1] == "1.1" or d.args[1] == "2" then
     return d.args[1]
@@ -101,7 +122,7 @@ local function times(scope, r)
   r.upstream_rate = limit ~= "0" and limit or nil
 end
 
-local function unusual(scope, x)
+local function unusual(scope, x, c)
   x.own_connection, x.first_only, x.pass_chunks = true, true, true
   x.retry_on = scope:get("proxy_next_upstream")
   x.retry_for = scope:get("proxy_next_upstream_timeout")
@@ -115,6 +136,10 @@ local function unusual(scope, x)
   x.intercept_errors = scope:get("proxy_intercept_errors")
   x.ignore_abort = scope:get("proxy_ignore_client_abort")
   x.force_ranges = scope:get("proxy_force_ranges")
+  local file = scope:get("proxy_store")
+  if file and file ~= "" then
+    x.store, x.store_mode = file:find("^[/$]") and file or c:prefix_path(file), scope:get("proxy_store_access")
+  end
   x.trailers = scope:get("proxy_pass_trailers")
   x.interim, x.hints = false, {}
   for i, value in ipairs(scope:get("early_hints") or {}) do
@@ -138,7 +163,7 @@ local function route(scope, r, c)
   end
   buffers(scope, r)
   times(scope, r)
-  unusual(scope, x)
+  unusual(scope, x, c)
 end
 
 return {
@@ -170,13 +195,7 @@ return {
     proxy_max_temp_file_size = opt(units.size, 1073741824),
     proxy_busy_buffers_size = noop(1), proxy_temp_file_write_size = noop(1), proxy_temp_path = noop({ 1, 4 }),
     proxy_send_lowat = noop(1), proxy_headers_hash_max_size = noop(1), proxy_headers_hash_bucket_size = noop(1),
-    proxy_store = noop(1), proxy_store_access = noop({ 1, 3 }), proxy_socket_rcvbuf = noop(1), proxy_socket_sndbuf = noop(1),
-    proxy_cache = noop(1), proxy_cache_path = { where = "http", args = "2+", noop = true }, proxy_cache_key = noop(1),
-    proxy_cache_valid = noop("1+"),
-    proxy_cache_min_uses = noop(1), proxy_cache_bypass = noop("1+"), proxy_no_cache = noop("1+"), proxy_cache_use_stale = noop("1+"),
-    proxy_cache_methods = noop("1+"), proxy_cache_lock = noop(1), proxy_cache_lock_timeout = noop(1), proxy_cache_lock_age = noop(1),
-    proxy_cache_revalidate = noop(1), proxy_cache_convert_head = noop(1), proxy_cache_background_update = noop(1),
-    proxy_cache_max_range_offset = noop(1),
+    proxy_store = opt(store), proxy_store_access = opt(access, 384, { 1, 3 }), proxy_socket_rcvbuf = noop(1), proxy_socket_sndbuf = noop(1),
   },
   route = route,
 }
