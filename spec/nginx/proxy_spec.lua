@@ -161,3 +161,38 @@ describe("proxy_next_upstream", function()
     assert.is_true(c:read(#body) == body)
   end))
 end)
+
+describe("proxy_buffering", function()
+  it("holds back small pieces of event streams too, but not chunks", run(function()
+    local gate = origin.gate()
+    local o = origin.start(function(req, res)
+      if req.path == "/chunks" then
+        res:chunked(200, { ["Content-Type"] = "text/event-stream" })
+        res:chunk("data: 1\n\n")
+      else
+        res:head(200, { ["Content-Type"] = "text/event-stream", Connection = "close" })
+        res:raw("data: 1\n\n")
+      end
+      res:wait(gate)
+      if req.path == "/chunks" then
+        res:last()
+      else
+        res:cut()
+      end
+    end)
+    local gw = serve(o, [[server { listen 127.0.0.1:0; location / { proxy_pass http://$O; }
+      location /now { proxy_pass http://$O; proxy_buffering off; } }]])
+    local held = client.connect(gw.port)
+    held:request("GET", "/held")
+    held:head()
+    for _, path in ipairs { "/chunks", "/now" } do
+      local c = client.connect(gw.port)
+      c:request("GET", path)
+      c:head()
+      assert.is_truthy(c:some(100):find("data: 1", 1, true), path)
+    end
+    assert.is_true(held:is_quiet(0.2))
+    gate:open()
+    assert.is_truthy(held:some(100):find("data: 1", 1, true))
+  end))
+end)
