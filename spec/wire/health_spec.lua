@@ -1,5 +1,7 @@
 --- Which peers are used: active checks, outliers, slow starts.
+local certs = require("spec.support.certs")
 local client = require("spec.support.client")
+local cqueues = require("cqueues")
 local ctl = require("spec.proc.ctl")
 local gateway = require("spec.support.gateway")
 local origin = require("spec.support.origin")
@@ -123,6 +125,43 @@ describe("active checks", function()
     assert.equal("up", states(gw)[a.port])
   end))
 
+  it("go over TLS where requests do, and believe no more than they", run(function()
+    local trusted, other = certs.make("app.internal"), certs.make("other.internal")
+    local function secure(pair)
+      local o
+      o = origin.start(function(req)
+        o.checks = o.checks + (req.path == "/healthz" and 1 or 0)
+        return 200, nil, "ok"
+      end, { tls = pair })
+      o.checks = 0
+      return o
+    end
+    local a, b = secure(trusted), secure(other)
+    local plain = checked(by_status)
+    local function over_tls(tls)
+      return gateway.start(([[
+        gateway { listen = "127.0.0.1:0", workers = 1, log = { access = false } }
+        upstream "u" { "https://127.0.0.1:%d", "https://127.0.0.1:%d", "https://127.0.0.1:%d", %s, tls = { %s } }
+        site "*" { proxy = "u" }
+      ]]):format(a.port, b.port, plain.port, CHECK:format(""), tls))
+    end
+    local gw = over_tls(('ca = "%s", name = "app.internal"'):format(trusted.cert))
+    wait.till(function()
+      local s = states(gw)
+      return s[b.port] == "sick" and s[plain.port] == "sick" and a.checks >= 3
+    end, "the others to be out")
+    assert.equal("up", states(gw)[a.port])
+    assert.equal(0, b.checks)
+    assert.equal(0, plain.checks)
+    assert.equal(200, client.get(gw.port, "/").status)
+    gw:stop()
+    gw = over_tls("verify = false")
+    wait.till(function()
+      return states(gw)[plain.port] == "sick" and b.checks >= 3
+    end, "the plain one to be out")
+    assert.equal("up", states(gw)[b.port])
+  end))
+
   it("are made by one worker for all, and by another when it dies", run(function()
     local a, b = checked(by_status), checked(by_status)
     local gw = start({ a.port, b.port }, CHECK:format(""), 2)
@@ -170,6 +209,41 @@ describe("outlier detection", function()
     end, "the failing one to be out")
     assert.equal("up", states(gw)[a.port])
     assert.same({ 5 }, spread(gw, 5, { a }))
+  end))
+end)
+
+describe("outlier detection by time", function()
+  --- An origin that takes this long for its head.
+  local function taking(seconds)
+    return origin.start(function()
+      cqueues.poll(seconds)
+      return 200, nil, "ok"
+    end)
+  end
+
+  local OUTLIER = 'health = { outlier = { window = "300ms", requests = 2, errors = 0, latency = 300, out = "1h", share = 50 } }'
+
+  it("takes out the peer that is slower than the others by so much", run(function()
+    local a, b, c = taking(0.001), taking(0.001), taking(0.05)
+    local gw = start({ a.port, b.port, c.port }, OUTLIER)
+    wait.till(function()
+      for _ = 1, 12 do
+        client.get(gw.port, "/")
+      end
+      return states(gw)[c.port] == "outlier"
+    end, "the slow one to be out", 15)
+    local s = states(gw)
+    assert.same({ "up", "up" }, { s[a.port], s[b.port] })
+  end))
+
+  it("takes nobody out when all are slow", run(function()
+    local a, b = taking(0.02), taking(0.02)
+    local gw = start({ a.port, b.port }, OUTLIER)
+    for _ = 1, 60 do
+      assert.equal(200, client.get(gw.port, "/").status)
+    end
+    local s = states(gw)
+    assert.same({ "up", "up" }, { s[a.port], s[b.port] })
   end))
 end)
 
