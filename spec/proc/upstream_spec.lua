@@ -380,6 +380,48 @@ describe("moongate upstream", function()
     assert.equal(60, o[1].seen + o[2].seen)
   end))
 
+  it("does the same in nginx's dialect, with every method of balancing", run(function()
+    local o = origins(3)
+    local methods = {
+      "", "least_conn;", "ip_hash;", "hash $request_uri;", "hash $request_uri consistent;", "random two;", "least_time header;",
+    }
+    local blocks, places = {}, {}
+    for i, method in ipairs(methods) do
+      blocks[i] = ("upstream u%d { zone z%d 64k; %s server localhost:%d; server %s; keepalive 4; }"):format(i, i, method,
+        o[1].port, address(o[2]))
+      places[i] = ("location /%d/ { proxy_pass http://u%d; }"):format(i, i)
+    end
+    local gw = gateway.start(([[
+      worker_processes 2;
+      daemon off;
+      user root;
+      error_log stderr notice;
+      events {}
+      http { access_log off; %s server { listen 127.0.0.1:0; %s } }
+    ]]):format(table.concat(blocks, "\n"), table.concat(places, "\n")),
+      { name = "nginx.conf", args = { "-c", "{conf}" }, env = { MOONGATE_STATE = tmp.dir() } })
+    local function spread(i)
+      clear(o)
+      for k = 1, 12 do
+        assert.equal(200, client.get(gw.port, ("/%d/%d"):format(i, k)).status)
+      end
+      return { o[1].seen, o[2].seen, o[3].seen }
+    end
+    for i, method in ipairs(methods) do
+      local name = "u" .. i
+      change(gw, "drain", name, "localhost:" .. o[1].port)
+      assert.same({ 0, 12, 0 }, spread(i), method)
+      change(gw, "add", name, address(o[3]))
+      change(gw, "down", name, address(o[2]))
+      assert.same({ 0, 0, 12 }, spread(i), method)
+      assert.equal(0, ctl.reload(gw).status)
+      assert.same({ 0, 0, 12 }, spread(i), method)
+      change(gw, "up", name, "localhost:" .. o[1].port)
+      change(gw, "remove", name, address(o[3]))
+      assert.same({ 12, 0, 0 }, spread(i), method)
+    end
+  end))
+
   it("lists servers for people and for programs", run(function()
     local o = origins(2)
     local gw = gateway.start(config({ o[1] }))
