@@ -2,6 +2,7 @@
 local client = require("spec.support.client")
 local h2 = require("spec.support.h2")
 local origin = require("spec.support.origin")
+local process = require("spec.support.gateway")
 local run = require("spec.support.run")
 local start = require("spec.wire.start")
 local wait = require("spec.support.wait")
@@ -151,6 +152,32 @@ describe("HTTP/2", function()
     end
     for i = 1, 100 do
       assert.equal("/" .. i, c:response(ids[i]).body)
+    end
+  end))
+
+  it("answers with texts of the request itself, each stream with its own", run(function()
+    local gw = process.start([[
+      gateway { listen = "127.0.0.1:0", workers = 1, http2 = true, log = { access = false } }
+      site "*" {
+        route "/t/*" { reply = { status = 200, body = "text of $request_uri, and again $request_uri" } },
+        route "/h/*" { on = { access = function(req) return req:reply(200, "text of " .. req.path .. ", and again " .. req.path) end } },
+      }
+    ]])
+    local c = h2.connect(gw.port)
+    for _, kind in ipairs { "t", "h" } do
+      local ids, bytes = {}, {}
+      for i = 1, 20 do
+        local id = c.next_id
+        ids[i] = id
+        bytes[i] = h2.frame(1, 5, id, h2.block {
+          { ":method", "GET" }, { ":scheme", "http" }, { ":path", ("/%s/%d"):format(kind, i) }, { ":authority", "a" } })
+        c.next_id = id + 2
+      end
+      c.c:send(table.concat(bytes)) -- all in one read of the gateway's
+      for i, id in ipairs(ids) do
+        local path = ("/%s/%d"):format(kind, i)
+        assert.equal(("text of %s, and again %s"):format(path, path), c:response(id).body)
+      end
     end
   end))
 
