@@ -10,6 +10,7 @@
 #include "flow/hook.h"
 #include "flow/plan.h"
 #include "flow/steps.h"
+#include "flow/zones.h"
 #include "http/sink.h"
 #include "net/resolve.h"
 #include "script/api.h"
@@ -262,7 +263,7 @@ static int new_generation(lua_State *L)
     load_hooks(s, L, 2);
     g->s = s;
     g->plan = plan_new(g->conf, 1, err, sizeof err);
-    if (!g->plan || plan_attach(g->plan, world.groups, err, sizeof err) < 0 ||
+    if (!g->plan || zones_make(g->conf, 1, NULL, NULL, err, sizeof err) < 0 || plan_attach(g->plan, world.groups, err, sizeof err) < 0 ||
         script_bind(s, g->plan) < 0) {
         return luaL_error(L, "%s", err);
     }

@@ -24,7 +24,7 @@ function M.duration(text)
 end
 
 function M.quote(text)
-  return ("%q"):format(text)
+  return (("%q"):format(text):gsub("\\\n", "\\n"))
 end
 
 --- { "a", "b" } of some texts, from the nth on.

@@ -29,8 +29,15 @@ local function key_of(zone)
   return (zone.key == "$binary_remote_addr" or zone.key == "$remote_addr") and "client_ip" or zone.key
 end
 
+--- What refusals are sent with: nginx's own is 503, ours 429.
+local function refusal(all, scope, directive)
+  take(all, directive)
+  local status = scope and scope:get(directive)
+  return status and status ~= 429 and (", status = %d"):format(status) or ""
+end
+
 local function rates(all, scope, use)
-  local known = zones(scope, "limit_req_zone")
+  local known, status = zones(scope, "limit_req_zone"), refusal(all, scope, "limit_req_status")
   for _, d in ipairs(take(all, "limit_req") or {}) do
     local zone, burst, delay = nil, nil, true
     for _, word in ipairs(d.args) do
@@ -39,18 +46,18 @@ local function rates(all, scope, use)
       delay = delay and word ~= "nodelay"
     end
     if zone and zone.rate then
-      use[#use + 1] = ('policy "rate_limit" { rate = %q%s%s, by = %q }'):format((zone.rate:gsub("r/", "/")),
-        burst and ", burst = " .. burst or "", burst and delay and ", delay = true" or "", key_of(zone))
+      use[#use + 1] = ('policy "rate_limit" { rate = %q%s%s, by = %q%s }'):format((zone.rate:gsub("r/", "/")),
+        burst and ", burst = " .. burst or "", burst and delay and ", delay = true" or "", key_of(zone), status)
     end
   end
 end
 
 local function connections(all, scope, use)
-  local known = zones(scope, "limit_conn_zone")
+  local known, status = zones(scope, "limit_conn_zone"), refusal(all, scope, "limit_conn_status")
   for _, d in ipairs(take(all, "limit_conn") or {}) do
     local zone = known[d.args[1]]
     if zone and d.args[2] then
-      use[#use + 1] = ('policy "conn_limit" { most = %s, by = %q }'):format(d.args[2], key_of(zone))
+      use[#use + 1] = ('policy "conn_limit" { most = %s, by = %q%s }'):format(d.args[2], key_of(zone), status)
     end
   end
 end

@@ -59,7 +59,7 @@ local function answer_headers(w, all)
   local set = {}
   for _, d in ipairs(nodes) do
     if not (careful >= 4 and strict[d.args[1]:lower()]) then
-      set[#set + 1] = ("%s = %q"):format(writer.key(d.args[1]), d.args[2])
+      set[#set + 1] = ("%s = %s"):format(writer.key(d.args[1]), args.quote(d.args[2]))
     end
   end
   if #set > 0 then
@@ -199,7 +199,7 @@ local function redirect_or_reply(w, d)
   if code:match("^30[12378]$") then
     w:line("redirect = { to = %q, status = %s },", text or "/", code)
   else
-    w:line("reply = { status = %s%s },", code, text and (", body = %q"):format(text) or "")
+    w:line("reply = { status = %s%s },", code, text and ", body = " .. args.quote(text) or "")
   end
 end
 

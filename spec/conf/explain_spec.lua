@@ -22,6 +22,19 @@ site "app.example.com" {
 ]]
 
 describe("moongate explain", function()
+  it("knows routes with limits, in both dialects", function()
+    local nginx = explain("nginx.conf", [[
+events {} http { limit_req_zone $binary_remote_addr zone=login:1m rate=5r/m; limit_conn_zone $server_name zone=all:1m;
+server { listen 127.0.0.1:8080; location / { limit_req zone=login burst=3; limit_conn all 9; proxy_pass http://127.0.0.1:3000; } } }
+]], "http://127.0.0.1:8080/x")
+    assert.is_truthy(nginx:find("\npeer      127.0.0.1:3000", 1, true), nginx)
+    local native = explain("gateway.lua", [[
+gateway { listen = "127.0.0.1:8080" }
+site "*" { proxy = "127.0.0.1:3000", use = { policy "rate_limit" { rate = "5/m" }, policy "conn_limit" { most = 3 } } }
+]], "http://127.0.0.1:8080/x")
+    assert.is_truthy(native:find("\npeer      127.0.0.1:3000", 1, true), native)
+  end)
+
   it("says site, route, what lost and why, settings with their place, request and peer", function()
     assert.equal([[
 GET       http://app.example.com:8080/api/users?x=1 from 127.0.0.1

@@ -69,4 +69,21 @@ function M.gateway(dir, env, listeners)
   })
 end
 
+--- Runs a configuration in nginx syntax, with some texts replaced (ports, mostly).
+---@param name string  folder of examples/
+---@param changes table<string, string>
+---@return spec.Gateway
+function M.nginx(name, changes)
+  local dir = M.copy(name)
+  local text = assert(tmp.read(dir .. "/nginx.conf"))
+  for from, to in pairs(changes) do
+    local n
+    text, n = text:gsub(from:gsub("%p", "%%%0"), (to:gsub("%%", "%%%%")))
+    assert(n > 0, from .. " is not in the example")
+  end
+  tmp.write(dir, "nginx.conf", text)
+  local args = { "-p", dir, "-c", "nginx.conf", "-g", "daemon off; user root;" }
+  return gateway.start("", { args = args, name = "unused", listeners = 1, seconds = 20 })
+end
+
 return M
