@@ -52,6 +52,7 @@ local function send(r, o)
   end
   local x = exchange(r)
   x.method, x.bind, x.socket_keepalive = s.method, s.from or nil, s.tcp_keepalive
+  x.ignore_abort = s.finish
   if s.body == false then
     x.send_body = false
   else

@@ -3,6 +3,7 @@
 local schema = require "conf.schema"
 local sorted_keys = require("conf.check").sorted_keys
 local compress_model = require "conf.compress_model"
+local content_model = require "conf.content_model"
 local exchange_model = require "conf.exchange_model"
 local files_model = require "conf.files_model"
 local guard_model = require "conf.guard_model"
@@ -75,6 +76,7 @@ local function plain_fields(r, o)
   end
   expires(r, o.expires)
   guard_model.fill(r, o)
+  content_model.fill(r, o)
   ssi(r, o.ssi)
   compress_model.fill(r, o.compress, o.files)
 end

@@ -149,6 +149,7 @@ local send = record {
   field("headers", t.boolean, "false: none of the client's fields go up, only request_headers"),
   field("from", t.template:off(), "local address of the connection"),
   field("tcp_keepalive", t.boolean, "TCP keepalive"),
+  field("finish", t.boolean, "the exchange goes on when the client is gone"),
 }
 
 local upstream_headers = record {
@@ -173,6 +174,36 @@ local cookies = record {
 local mirror = record({
   field("body", t.boolean, "with the request's body; true when not written"),
 }, special.own_path)
+
+local charset = record {
+  field("to", t.template, "its name"),
+  field("override", t.boolean, "also where the upstream named another"),
+  field("types", list(t.string), 'media types; "*": all; text and JavaScript when not written'),
+}
+
+local replaced = record {
+  field("texts", map(t.string, t.template, "from texts to texts"), "what becomes of which text, whatever its case"),
+  field("once", t.boolean, "each the first time only"),
+  field("types", list(t.string), 'media types beside text/html; "*": all'),
+  field("last_modified", t.boolean, "Last-Modified is kept"),
+}
+
+local around = record {
+  field("before", special.own_path, "path of this site"),
+  field("after", special.own_path, "path of this site"),
+  field("types", list(t.string), 'media types beside text/html; "*": all'),
+}
+
+local secure_link = record {
+  field("said", t.template, 'hash and time of the request: "$arg_md5,$arg_expires"'),
+  field("hashed", t.template, 'what the hash must be of: "$secure_link_expires$uri SECRET"'),
+  field("secret", t.string, "instead of both: /PREFIX/HASH/LINK"),
+}
+
+local referers = record({
+  field("none", t.boolean, "no Referer is fine"),
+  field("blocked", t.boolean, "one without http:// or https:// is fine"),
+}, t.string)
 
 local ssi = record {
   field("types", list(t.string), 'media types beside text/html; "*": all'),
@@ -248,6 +279,13 @@ local shared = {
   field("satisfy", t.enum("all", "any"), 'of access, basic_auth and forward_auth: "any" is enough', "gsr"),
   field("mirror", mirror:short(special.own_path, special.short_for(1)):off(), "paths of this site that get a copy of each request", "gsr"),
   field("ssi", ssi:on(), "server-side includes are carried out", "gsr"),
+  field("charset", charset:short(t.template, special.short_for "to"):off(), "charset that Content-Type names", "gsr"),
+  field("replace", replaced:off(), "texts of answers that are replaced", "gsr"),
+  field("around", around:off(), "what other paths answer, around an answer", "gsr"),
+  field("trailers", map(special.header_name, header_value:off(), "from names to values"):off(),
+    "fields behind the body of an answer", "gsr"),
+  field("secure_link", secure_link:off(), "signed links: $secure_link is 1, 0 (expired) or empty", "gsr"),
+  field("referers", referers:off(), 'who may refer here: { "*.example.com", none = true }; all others make $invalid_referer 1', "gsr"),
   field("gunzip", t.boolean, "unpacks gzip for clients that do not accept it", "gsr"),
   field("forwarded", t.boolean, "X-Real-IP and X-Forwarded-For, -Proto, -Host", "gsr"),
   field("via", t.boolean, "adds Via", "gsr"),
@@ -329,6 +367,7 @@ M.upstream = record({
     field("idle", t.integer(0), "idle connections per worker"),
     field("requests", t.integer(1), "requests on one connection"),
     field("timeout", t.duration, "closes an idle connection"),
+    field("age", t.duration, "an older connection is closed after its request"),
   }:off(), "connections kept for reuse; false: none"),
   field("health", record {
     field("passive", record {

@@ -114,6 +114,7 @@ local function keepalive(u, o)
     u.keepalive_idle = 0
   elseif k then
     u.keepalive_idle, u.keepalive_requests, u.keepalive_timeout = k.idle, k.requests, k.timeout
+    u.keepalive_time = k.age
   end
 end
 

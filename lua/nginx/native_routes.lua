@@ -1,5 +1,6 @@
 --- Locations as native routes, and the options that http, server and location share (for nginx/native.lua).
 local args = require "nginx.native_args"
+local content = require "nginx.native_content"
 local exchange = require "nginx.native_exchange"
 local guard = require "nginx.native_guard"
 local log = require "nginx.native_log"
@@ -135,31 +136,6 @@ local function retry(w, all)
   group(w, "retry", parts)
 end
 
---- gzip, gunzip, ssi, expires.
-local function content(w, all)
-  local parts, types, level, min = {}, take(all, "gzip_types"), arg(all, "gzip_comp_level"), arg(all, "gzip_min_length")
-  local on = arg(all, "gzip")
-  take(all, "gzip_vary")
-  if on == "on" then
-    add(parts, "encodings", '{ "gzip" }')
-    add(parts, "types", types and args.list(types[1].args))
-    add(parts, "level", level)
-    add(parts, "min", min and args.quote(min:find("%a") and min:lower() or min .. "b"))
-    group(w, "compress", parts)
-  elseif on == "off" then
-    w:line("compress = false,")
-  end
-  for _, name in ipairs { "gunzip", "ssi" } do
-    if arg(all, name) == "on" then
-      w:line("%s = true,", name)
-    end
-  end
-  local expires = take(all, "expires")
-  if expires then
-    w:line("expires = %s,", expires[1].args[1] == "off" and "false" or args.quote(table.concat(expires[1].args, " ")))
-  end
-end
-
 --- Rewrites that stay in their location; others choose a location anew, which no route does.
 local function rewrites(w, all)
   local parts = {}
@@ -184,7 +160,7 @@ function M.options(w, scope, all)
   rewrites(w, all)
   exchange.options(w, all)
   guard.options(w, scope, all)
-  content(w, all)
+  content.options(w, all)
   local version = arg(all, "proxy_http_version")
   if version == "1.0" then
     w:line('http = "1.0",')
