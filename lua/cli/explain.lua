@@ -173,7 +173,12 @@ local function report(o, url, model, hooks, found, settings)
   if route then
     show_settings(text, settings(found.route))
   end
-  show_upstream(text, model, found)
+  local made = route and route.exchange and route.exchange[1] and route.exchange[1].target
+  if made and found.error then
+    text:row("upstream", "%s, of each request", made)
+  else
+    show_upstream(text, model, found)
+  end
   return table.concat(text, "\n") .. "\n"
 end
 

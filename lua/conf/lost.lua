@@ -105,9 +105,12 @@ function M.routes(site, found, o, url)
   local path = url.target:match("^[^?]*")
   for i, r in ipairs(site.routes) do
     local own = site.match == "nginx" and i == 1
-    if i ~= found.route_index and not own and r.match ~= "inner" then
+    local made = r.match == "named" and r.pattern:sub(1, 2) == "@ " -- of an error page
+    if i ~= found.route_index and not own and not made and r.match ~= "inner" then
       local fits, why = matches(r, path)
-      if fits and not has_method(r, o.method) then
+      if fits and r.internal and site.match ~= "nginx" then
+        why = "for internal redirects only"
+      elseif fits and not has_method(r, o.method) then
         why = "not for " .. o.method
       elseif fits then
         why = site.match == "nginx" and nginx_reason(r, winner) or native_reason(r, winner)

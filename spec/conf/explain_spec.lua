@@ -35,6 +35,22 @@ site "*" { proxy = "127.0.0.1:3000", use = { policy "rate_limit" { rate = "5/m" 
     assert.is_truthy(native:find("\npeer      127.0.0.1:3000", 1, true), native)
   end)
 
+  it("knows named and internal routes, and addresses that requests make", function()
+    local out = explain("gateway.lua", [[
+gateway { listen = "127.0.0.1:8080", vars = { tenant = { map = "$host", default = "x" } } }
+site "*" {
+  errors = { [404] = { body = "no" }, [502] = "@late" },
+  proxy = "http://$tenant.internal",
+  route "/private/*" { internal = true, reply = {} },
+  route "@late" { reply = {} },
+}
+]], "http://127.0.0.1:8080/private/x")
+    assert.is_truthy(out:find("/private/*               for internal redirects only (gateway.lua:5)", 1, true), out)
+    assert.is_truthy(out:find("@late                    only reached by name", 1, true), out)
+    assert.is_truthy(out:find("upstream  http://$tenant.internal, of each request", 1, true), out)
+    assert.is_nil(out:find("@ page", 1, true))
+  end)
+
   it("says site, route, what lost and why, settings with their place, request and peer", function()
     assert.equal([[
 GET       http://app.example.com:8080/api/users?x=1 from 127.0.0.1

@@ -58,3 +58,28 @@ describe("the text of an answer", function()
     assert.equal("[]", client.get(gw.port, "/signed/0123456789abcdef0123456789abcdef/link").body)
   end))
 end)
+
+describe("ssi, gunzip and expires", function()
+  it("work natively", run(function()
+    local zipped = io.popen("printf 'plain text' | gzip -c")
+    local bytes = zipped:read("*a")
+    zipped:close()
+    local o = origin.start(function(req)
+      if req.path == "/zip" then
+        return 200, { ["Content-Encoding"] = "gzip", ["Content-Type"] = "text/plain" }, bytes
+      elseif req.path == "/part" then
+        return 200, { ["Content-Type"] = "text/html" }, "part"
+      end
+      return 200, { ["Content-Type"] = "text/html", ["Last-Modified"] = "Sun, 06 Nov 1994 08:49:37 GMT" },
+        '[<!--# include virtual="/part" -->]'
+    end)
+    local gw = start.proxy(o.port, [[
+      route "/ssi"  { ssi = { silent = true } },
+      route "/zip"  { gunzip = true },
+      route "/late" { expires = "modified 1h" },
+    ]])
+    assert.equal("[part]", client.get(gw.port, "/ssi").body)
+    assert.equal("plain text", client.get(gw.port, "/zip").body)
+    assert.equal("Sun, 06 Nov 1994 09:49:37 GMT", client.get(gw.port, "/late").headers:get("Expires"))
+  end))
+end)

@@ -141,3 +141,31 @@ describe("rewrite", function()
     assert.equal("/u/x", client.get(gw.port, "/u/x").body)
   end))
 end)
+
+describe("tls of an upstream", function()
+  it("may have a depth, versions, no name, no resumption; and an address with variables is verified", run(function()
+    local certs = require("spec.support.certs")
+    local pair = certs.make("localhost")
+    local o = origin.start(function()
+      return 200, nil, "in"
+    end, { tls = pair })
+    local gw = gateway.start(([[
+      gateway { listen = "127.0.0.1:0", workers = 1, log = { access = false } }
+      local function to(name, tls)
+        return upstream(name) { "https://127.0.0.1:%d", tls = tls }
+      end
+      site "*" {
+        route "/plain"  { proxy = to("plain", { ca = "%s", name = "localhost" }) },
+        route "/more"   { proxy = to("more", {
+          ca = "%s", name = "localhost", depth = 2, protocols = "TLSv1.2", sni = false, resume = false,
+        }) },
+        route "/strict" { proxy = to("strict", { ca = "%s", name = "other.test", depth = 1 }) },
+        route "/made"   { proxy = "https://127.0.0.1:$arg_port" },
+      }
+    ]]):format(o.port, pair.cert, pair.cert, pair.cert))
+    assert.equal("in", client.get(gw.port, "/plain").body)
+    assert.equal("in", client.get(gw.port, "/more").body)
+    assert.equal(502, client.get(gw.port, "/strict").status)
+    assert.equal(502, client.get(gw.port, "/made?port=" .. o.port).status) -- self-signed: nobody knows it
+  end))
+end)
