@@ -129,6 +129,20 @@ describe("HTTP/2 in nginx syntax", function()
     assert.is_true(longer >= first + 30 and longer < first + 80)
   end))
 
+  it("sends answers made of variables as they were made, though their requests are over", run(function()
+    local gw = start("server { listen 127.0.0.1:0; http2 on; large_client_header_buffers 4 16k; return 200 $arg_x$arg_x; }")
+    local c = h2.connect(gw.port)
+    for _ = 1, 5 do
+      local ids = {}
+      for i = 1, 20 do
+        ids[i] = c:request { path = "/?x=" .. ("%02d"):format(i):rep(500) }
+      end
+      for i = 1, 20 do
+        assert.equal(("%02d"):format(i):rep(1000), c:response(ids[i]).body)
+      end
+    end
+  end))
+
   it("makes frames as long as the client takes and http2_chunk_size says", run(function()
     local dir = tmp.dir()
     tmp.write(dir, "f", ("x"):rep(60000))
