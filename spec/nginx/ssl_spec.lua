@@ -77,6 +77,13 @@ describe("the configuration of TLS", function()
     return done:stderr()
   end
 
+  it("warns of what would make it stricter and does not", run(function()
+    local done = gateway.exec(("events {}\nhttp { ssl_ocsp leaf; server { listen 127.0.0.1:0 ssl; ssl_certificate %s; "
+      .. "ssl_certificate_key %s; } }\n"):format(a.cert, a.key), { name = "nginx.conf", args = { "-t", "-c", "{conf}", "-e", "stderr" } })
+    assert.equal(0, done.status)
+    assert.matches('[warn] "ssl_ocsp" is not supported', done:stderr(), 1, true)
+  end))
+
   it("is refused when something is missing or wrong", run(function()
     local pair = ("ssl_certificate %s; ssl_certificate_key %s; "):format(a.cert, a.key)
     assert.matches('no "ssl_certificate" is defined', refused(""), 1, true)

@@ -94,6 +94,14 @@ local function responder(d)
   return d.args[1]
 end
 
+--- It would make servers stricter: who writes it must know that it does not.
+local function ocsp(d, _, c)
+  if d.args[1] ~= "off" then
+    c:warn(d, '"ssl_ocsp" is not supported: whether client certificates were revoked is told by "ssl_crl" only')
+  end
+  return d.args[1]
+end
+
 local function ticket_key(d, _, c)
   local path = c:conf_path(d.args[1])
   local bytes = c:need_file(path, d)
@@ -280,13 +288,14 @@ return {
     ssl_trusted_certificate = entry(1, pem),
     ssl_crl = entry(1, pem),
     ssl_reject_handshake = entry(1, units.onoff, false),
+    ssl_ocsp = { where = everywhere, args = 1, parse = ocsp, effect = false },
     ssl_stapling = entry(1, units.onoff, false),
     ssl_stapling_file = entry(1, pem),
     ssl_stapling_responder = entry(1, responder),
     ssl_stapling_verify = entry(1, units.onoff, false),
     ssl_certificate_cache = entry({ 1, 3 }, units.file_cache()),
     ssl_conf_command = entry(2, ssl_command.parse, nil, true),
-    ssl_buffer_size = noop(1), ssl_early_data = noop(1), ssl_ocsp = noop(1), ssl_ocsp_responder = noop(1),
+    ssl_buffer_size = noop(1), ssl_early_data = noop(1), ssl_ocsp_responder = noop(1),
     ssl_ocsp_cache = noop(1), ssl_certificate_compression = noop(1),
   },
   site = site,
