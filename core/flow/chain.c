@@ -93,11 +93,9 @@ static bool wants_spool(const req *r)
     if (r->has_reply || r->no_buffer || !r->route || !r->route->c->buffer_response) {
         return false; /* an error before the routing has no route */
     }
-    if (r->route->c->hold_small && r->site->nested) {
-        return true; /* in nginx's dialect small pieces are held back whatever they are */
-    }
     const field *type = headers_may_have(&r->res.h, TOKEN_CONTENT_TYPE) ? headers_find(&r->res.h, TOKEN_CONTENT_TYPE) : NULL;
-    return !(type && str_has_iprefix(type->value, STR("text/event-stream")));
+    bool events = type && str_has_iprefix(type->value, STR("text/event-stream"));
+    return !events || (r->route->c->hold_small && r->site->nested); /* nginx's dialect holds small pieces back whatever they are */
 }
 
 static void on_fini(void *arg)

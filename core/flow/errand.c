@@ -27,6 +27,16 @@ struct errand *errand_of(req *r)
     return r->errand;
 }
 
+void errand_anew(req *r)
+{
+    if (r->nattempts) {
+        r->errand = pool_zalloc(&r->pool, sizeof *r->errand);
+        r->errand->first = r->nattempts;
+        r->stale_retries = 0;
+        r->fetch_method = STR_EMPTY;
+    }
+}
+
 /* The client's body is taken in first: the template may look at it, and the connection must be free of it afterwards. */
 static int replace_body(req *r, const struct exchange *x)
 {

@@ -9,6 +9,8 @@
 
 struct req;
 
+/* The request goes to another route, of whichever kind: attempts count anew there, and peers that were tried may be asked again. */
+void errand_anew(struct req *r);
 /* Before a peer is chosen: body and target of this exchange. 0, ERR_AGAIN (waits for the client's body), < 0. */
 MUST_USE int errand_prepare(struct req *r);
 /* After r->res was made of the upstream's head: what the route changes in it. */

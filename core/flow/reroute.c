@@ -5,6 +5,7 @@
 #include "conf/conf.h"
 #include "flow/attempt.h"
 #include "flow/body.h"
+#include "flow/errand.h"
 #include "flow/error.h"
 #include "flow/plan.h"
 #include "flow/redirect.h"
@@ -72,6 +73,7 @@ static void drop_upstream(req *r)
     if (r->body && body_is_replayable(r->body)) {
         body_rewind(r->body);
     }
+    errand_anew(r);
 }
 
 static int keep_location(req *r)

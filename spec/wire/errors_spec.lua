@@ -78,6 +78,32 @@ describe("errors", function()
   end))
 end)
 
+describe("errors and hooks", function()
+  it("of a failing hook have pages, and the hooks of the page's route run", run(function()
+    local o = origin.start(function(req)
+      return 200, { ["X-Path"] = req.path }, "from " .. req.path
+    end)
+    local gw = start.proxy(o.port, [[
+      errors = { [500] = "/page", [504] = "@late" }, headers = { add = { ["X-Seen"] = "$uri" } },
+      route "/page"   { on = {
+        access = function(req, ctx) ctx.n = (ctx.n or 0) + 1 end, header = function(req, res, ctx) res:set("X-N", ctx.n) end,
+      } },
+      route "/access" { on = { access = function(req, ctx) ctx.n = 41; error("no") end } },
+      route "/header" { on = { header = function(req, res) error("no") end } },
+      route "/waits"  { on = { access = function(req) mg.sleep(0.01); error("late") end } },
+      route "@late"   { reply = { body = "late" } },
+    ]])
+    for _, path in ipairs { "/access", "/header", "/waits" } do
+      for _ = 1, 3 do
+        local res = client.get(gw.port, path)
+        assert.same({ 500, "from /page", "/page" }, { res.status, res.body, res.headers:get("X-Seen") }, path)
+        -- after a header hook that failed no other runs in the request
+        assert.equal(({ ["/access"] = "42", ["/waits"] = "1" })[path], res.headers:get("X-N"))
+      end
+    end
+  end))
+end)
+
 describe("files.otherwise", function()
   it("is a named route, a path or a status", run(function()
     local o = origin.start(function(req)
