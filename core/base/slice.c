@@ -243,6 +243,23 @@ size_t bufq_move_n(bufq *to, bufq *from, size_t max)
     return moved;
 }
 
+size_t bufq_keep_n(bufq *to, bufq *from, size_t max)
+{
+    size_t moved = 0;
+    while (from->n > 0 && moved < max) {
+        const slice *first = bufq_at(from, 0);
+        size_t n = first->n < max - moved ? first->n : max - moved;
+        if (first->p && !first->mem) {
+            bufq_push_copy(to, str_of(first->p, n));
+            bufq_drop(from, n);
+        } else {
+            (void)bufq_move_n(to, from, n);
+        }
+        moved += n;
+    }
+    return moved;
+}
+
 void bufq_drop(bufq *q, size_t n)
 {
     while (n > 0) {

@@ -71,6 +71,8 @@ void bufq_push_file(bufq *q, fileref *f, int64_t off, size_t n); /* adds a refer
 void bufq_move(bufq *to, bufq *from);
 /* Moves at most `max` bytes; splits a slice when needed. Returns bytes moved. */
 size_t bufq_move_n(bufq *to, bufq *from, size_t max);
+/* The same for a queue that outlives whose memory it is: bytes that nobody holds a reference of are copied. */
+size_t bufq_keep_n(bufq *to, bufq *from, size_t max);
 /* Drops the first `n` bytes. */
 void bufq_drop(bufq *q, size_t n);
 /* Copies the memory slices' bytes (at most cap) to buf without consuming; returns bytes. File slices are read with pread. */

@@ -416,7 +416,7 @@ static void queue_piece(conn *c, bufq *q, size_t n)
         }
         bufq_clear(q);
     } else {
-        (void)bufq_move_n(out, q, n);
+        (void)bufq_keep_n(out, q, n); /* a slow client reads what is left of it when the request is gone */
     }
     if (c->chunked_out) {
         bufq_push_copy(out, STR("\r\n"));

@@ -303,35 +303,6 @@ static void go_on(h2_stream *st)
     h2_server_dirty(st->h);
 }
 
-static bool is_borrowed(const slice *s)
-{
-    return s->p && !s->mem;
-}
-
-/* The request, and its pool with it, may be gone before the session writes what it said: bytes that nobody holds a reference of are copied. */
-static void keep(bufq *to, bufq *from)
-{
-    bool borrows = false;
-    for (uint32_t i = 0; i < from->n; i++) {
-        borrows |= is_borrowed(bufq_at(from, i));
-    }
-    if (LIKELY(!borrows)) {
-        bufq_move(to, from);
-        return;
-    }
-    for (uint32_t i = 0; i < from->n; i++) {
-        const slice *s = bufq_at(from, i);
-        if (is_borrowed(s)) {
-            bufq_push_copy(to, str_of(s->p, s->n));
-        } else if (s->mem) {
-            bufq_push_mem(to, s->mem, s->p, s->n);
-        } else {
-            bufq_push_file(to, s->file, s->off, s->n);
-        }
-    }
-    bufq_clear(from);
-}
-
 static int h2_sink_push(sink *sk, bufq *q, unsigned flags)
 {
     h2_stream *st = container_of(sk, h2_stream, sink);
@@ -341,7 +312,7 @@ static int h2_sink_push(sink *sk, bufq *q, unsigned flags)
     }
     if (q->bytes) {
         st->r->sent_body += q->bytes;
-        keep(&st->out, q);
+        (void)bufq_keep_n(&st->out, q, q->bytes); /* the request may be gone before the session writes it */
     }
     if (UNLIKELY((flags & SINK_LAST) && st->r->holds_slot && st->out.bytes)) {
         st->want_wake = true;

@@ -3,7 +3,9 @@ local client = require("spec.support.client")
 local gateway = require("spec.support.gateway")
 local origin = require("spec.support.origin")
 local run = require("spec.support.run")
+local start_nginx = require("spec.nginx.start")
 local start = require("spec.wire.start")
+local tmp = require("spec.support.tmp")
 local wait = require("spec.support.wait")
 
 describe("an answer", function()
@@ -403,5 +405,24 @@ describe("answers made here", function()
     assert.equal(404, c:get("/nothing").status)
     assert.equal("", c:call("HEAD", "/ok").body)
     assert.equal("fine", c:get("/ok").body)
+  end))
+
+  it("of a request that is over reach a slow client whole", run(function()
+    local path = tmp.dir() .. "/s" -- a unix socket's buffer does not grow: the last piece waits in the gateway
+    start_nginx(([[
+      server { listen 127.0.0.1:0; listen unix:%s;
+        set $a "$request_uri 0123456789abcdefghijklmnopqrstuvwxyz";
+        set $b "$a$a$a$a$a$a$a$a"; set $c "$b$b$b$b$b$b$b$b"; set $d "$c$c$c$c$c$c$c$c";
+        location / { return 200 "$d$d$d$d$d$d$d$d$d$d$d"; } }
+    ]]):format(path))
+    local clients = {}
+    for i = 1, 8 do
+      clients[i] = client.connect("unix:" .. path)
+      clients[i]:send(("GET /%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"):format(i))
+    end
+    for i, c in ipairs(clients) do
+      assert.equal(200, c:head().status)
+      assert.is_true(c:rest() == ("/%d 0123456789abcdefghijklmnopqrstuvwxyz"):format(i):rep(5632))
+    end
   end))
 end)
