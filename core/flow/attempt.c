@@ -4,6 +4,7 @@
 #include "back/group.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "flow/body.h"
 #include "flow/errand.h"
 #include "flow/plan.h"
@@ -112,6 +113,17 @@ void attempt_broken(const req *r, int err)
     }
 }
 
+void attempt_let_go(req *r)
+{
+    fetch *f = &r->fetch;
+    if (f->head_mem && f->head_mem != r->res_mem) {
+        mem_unref(r->res_mem);
+        r->res_mem = mem_ref(f->head_mem);
+    }
+    fetch_end(f);
+    r->fetching = false;
+}
+
 /* nginx's dialect makes as many attempts as there are peers that are not configured to be down. */
 static bool has_more_peers(const req *r)
 {
@@ -127,8 +139,7 @@ int attempt_failed(req *r, int err)
         req_log_attempt(r, err);
     }
     attempt_end(r, err, v != RETRY_SAME && err != ERR_CLIENT_TIMEOUT && err != ERR_IDENTITY);
-    fetch_end(&r->fetch);
-    r->fetching = false;
+    attempt_let_go(r);
     if (v == RETRY_NO || !fits || (v == RETRY_NEXT && !group_may_retry(r->group, clock_ms()))) {
         return err_status(err) >= 400 ? err : ERR_UPSTREAM_CLOSED; /* an end is told as what it means here */
     }
@@ -153,8 +164,7 @@ static bool listed_status_fails(req *r, int status)
     }
     attempt_end(r, 0, status != 403 && status != 404);
     r->fetch.want_close = true;
-    fetch_end(&r->fetch);
-    r->fetching = false;
+    attempt_let_go(r);
     if (r->body) {
         body_rewind(r->body);
     }
@@ -176,8 +186,7 @@ bool attempt_status_fails(req *r, int status)
         return false;
     }
     r->fetch.want_close = true;
-    fetch_end(&r->fetch);
-    r->fetching = false;
+    attempt_let_go(r);
     if (r->body) {
         body_rewind(r->body);
     }

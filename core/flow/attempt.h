@@ -20,6 +20,8 @@ void attempt_end(req *r, int err, bool failed);
 enum retry_verdict attempt_judge(req *r, int err, int status);
 /* A response came whose status the route may count as a failure. True: the attempt is over and will be repeated. */
 bool attempt_status_fails(req *r, int status);
+/* Ends the fetch without an answer made of it: what its head said stays readable ($upstream_http_NAME). */
+void attempt_let_go(req *r);
 /* What the log says of it. */
 void attempt_broken(const req *r, int err);
 /* What the route's exchange (errand.h; there is one) makes of this one: see errand_prepare, errand_passes_interim. */

@@ -65,8 +65,7 @@ static void drop_upstream(req *r)
     if (r->fetching) {
         r->fetch.want_close |= !r->fetch.body_done || !r->fetch.upload_done;
         attempt_end(r, 0, false);
-        fetch_end(&r->fetch);
-        r->fetching = false;
+        attempt_let_go(r);
     }
     r->lease_started = r->pick_fresh = r->upload_on_client = r->fetch_tunnel = false;
     r->pinned_peer = STR_EMPTY;

@@ -22,8 +22,7 @@ int step_finish(req *r)
             r->fetch.want_close = true;
         }
         attempt_end(r, r->err, false);
-        fetch_end(&r->fetch);
-        r->fetching = false;
+        attempt_let_go(r);
     }
     if (flow_hooks && r->script && r->client_gone) {
         flow_hooks->release(r);

@@ -33,8 +33,7 @@ static void drop_upstream(req *r, int err)
     if (r->fetching) {
         r->fetch.want_close = true;
         attempt_end(r, err, false);
-        fetch_end(&r->fetch);
-        r->fetching = false;
+        attempt_let_go(r);
     }
 }
 

@@ -231,6 +231,27 @@ describe("a switch of protocols that nobody asked for", function()
   end))
 end)
 
+describe("fields of an upstream's answer", function()
+  it("can be read after what took its place: an internal redirect, an error page, another attempt", run(function()
+    local o = origin.start(function(req)
+      local status = req.path == "/go" and 200 or 503
+      return status, { ["X-Accel-Redirect"] = "/kept", ["X-Own"] = req.query:rep(40) }, ""
+    end)
+    local gw = start(([[server { listen 127.0.0.1:0; proxy_intercept_errors on; error_page 503 = /kept;
+      location /kept { return 200 $upstream_http_x_own; }
+      location /go { proxy_pass http://127.0.0.1:%d; }
+      location /page { proxy_pass http://127.0.0.1:%d; proxy_ignore_headers X-Accel-Redirect; }
+      location /again { proxy_pass http://127.0.0.1:%d; proxy_next_upstream http_503; } }]]):format(o.port, o.port, o.port))
+    for _, path in ipairs { "/go", "/page", "/again" } do
+      for i = 10, 30 do
+        local other = client.connect(gw.port)
+        other:send("GET /go?zz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert.equal(tostring(i):rep(40), client.get(gw.port, path .. "?" .. i).body, path)
+      end
+    end
+  end))
+end)
+
 describe("X-Accel-Limit-Rate", function()
   it("holds after an internal redirect too", run(function()
     local dir = tmp.dir()
