@@ -8,6 +8,7 @@
 #include "base/regex.h"
 #include "conf/conf.h"
 #include "flow/transcode.h"
+#include "flow/var_impl.h"
 #include "http/date.h"
 
 #include <stdio.h>
@@ -317,3 +318,10 @@ static sink *gunzip_body(req *r, sink *next)
 }
 
 const struct filter filter_gunzip = {.name = "gunzip", .wants = gunzip_wants, .head = gunzip_head, .body = gunzip_body};
+
+str var_get_gzip_ratio(req *r, str arg)
+{
+    (void)arg;
+    uint64_t ratio = r->packs ? transcode_ratio(r->packs) : 0;
+    return ratio ? pool_printf(&r->pool, "%u.%02u", (unsigned)(ratio / 100), (unsigned)(ratio % 100)) : VAR_ABSENT;
+}

@@ -16,6 +16,7 @@ struct transcode {
     bufq out;
     bool dirty; /* bytes went in since the last flush */
     bool ended; /* the codec wrote its end */
+    uint64_t took, made; /* bytes */
 };
 
 /* Runs the op over `in` until it is complete; output goes to f->out. */
@@ -26,6 +27,8 @@ static int convert(struct transcode *f, str in, enum codec_op op)
         mem *m = mem_new(MEM_16K);
         struct codec_io io = {.in = in, .out = m->data, .out_cap = m->cap};
         rc = codec_run(f->codec, &io, op);
+        f->took += in.n - io.in.n;
+        f->made += io.out_n;
         in = io.in;
         if (io.out_n > SMALL) {
             bufq_push(&f->out, (slice){.p = m->data, .n = io.out_n, .mem = m});
@@ -113,6 +116,11 @@ transcode *transcode_new(req *r, codec *c)
     bufq_init(&f->out);
     pool_on_fini(&r->pool, on_fini, f);
     return f;
+}
+
+uint64_t transcode_ratio(const transcode *t)
+{
+    return t->made ? (t->took * 1000 / t->made + 5) / 10 : 0;
 }
 
 sink *transcode_sink(transcode *t, sink *next)

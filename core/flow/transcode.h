@@ -11,5 +11,7 @@ typedef struct transcode transcode;
 transcode *transcode_new(req *r, codec *c);
 /* Its sink, in front of `next`. */
 sink *transcode_sink(transcode *t, sink *next);
+/* Hundredths of how often what came out fits in what went in; 0: nothing came out yet. */
+uint64_t transcode_ratio(const transcode *t);
 
 #endif

@@ -114,6 +114,22 @@ describe("charset", function()
   end))
 end)
 
+describe("gzip", function()
+  it("says how much it saved", run(function()
+    local dir = tmp.dir()
+    tmp.write(dir, "a.html", ("text"):rep(10000))
+    local gw = start(([[
+      log_format r "$gzip_ratio";
+      server { listen 127.0.0.1:0; root %s; types { text/html html; } gzip on; access_log %s/log r; }
+    ]]):format(dir, dir))
+    client.get(gw.port, "/a.html")
+    local packed = client.get(gw.port, "/a.html", { ["Accept-Encoding"] = "gzip" }).body
+    assert.equal(0, gw:stop())
+    local ratio = tmp.read(dir .. "/log"):match("^%-\n(%d+%.%d%d)\n$")
+    assert.is_true(math.abs(40000 / #packed - tonumber(ratio)) < 0.02, ratio)
+  end))
+end)
+
 describe("files that lie there compressed", function()
   it("are sent so, unpacked for others, and in includes", run(function()
     local dir = tmp.dir()
