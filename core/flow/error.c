@@ -90,6 +90,18 @@ int error_reply(req *r, int err)
     return to;
 }
 
+int error_silence(req *r, int err)
+{
+    if (err == ERR_NO_ANSWER) {
+        return 444;
+    }
+    if (err != ERR_CLIENT_TIMEOUT || !is_nginx(r)) {
+        return 0;
+    }
+    req_log_error(r, err, 408);
+    return 408;
+}
+
 int error_status(req *r, int status)
 {
     if (status >= 300 && !status_has_no_body(status)) {

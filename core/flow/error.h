@@ -11,5 +11,8 @@ int error_reply(req *r, int err);
 int error_answer(req *r, int status);
 /* An answer that is only a status, with its page; fields already in r->res.h are kept. The jump. */
 MUST_USE int error_status(req *r, int status);
+/* An error that ends the request without an answer: the status it is logged with, and the line in the error log. 0: it is answered. In nginx's dialect a client that was too slow
+ * with its request is one. */
+int error_silence(req *r, int err);
 
 #endif

@@ -76,8 +76,9 @@ static void fail(req *r, int err)
         no_answer = r->reply_failed; /* not even the error page could be sent */
         r->reply_failed = true;
     }
-    if (no_answer || err == ERR_NO_ANSWER) {
-        r->res.status = err == ERR_NO_ANSWER ? 444 : r->res.status;
+    int silent = no_answer ? 0 : error_silence(r, err);
+    if (no_answer || silent) {
+        r->res.status = silent ? (uint16_t)silent : r->res.status;
         r->close = true;
         r->step = STEP_FINISH;
         return;
