@@ -227,8 +227,9 @@ void h2_server_timeout(conn *c)
         return;
     }
     if (h->head_at && now >= h->head_at) {
-        say_goodbye(h, H2_PROTOCOL_ERROR);
-        end_session(h);
+        h->head_at = 0;
+        h2_expire_head(h->session);
+        h2_server_dirty(h);
     } else if (h->idle_at && now >= h->idle_at) {
         say_goodbye(h, H2_NO_ERROR);
     } else if (h->stall_at && now >= h->stall_at) {
@@ -333,6 +334,8 @@ static void watch_head(h2_conn *h)
         h->head_at = 0;
     } else if (!h->head_at) {
         h->head_at = clock_ms() + conn_listen(h->c)->c->header_timeout;
+        h->idle_at = 0; /* it says something */
+        conn_set_idle(h->c, false);
     }
 }
 

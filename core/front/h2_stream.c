@@ -433,7 +433,7 @@ static void h2_done(req *r)
         bufq_clear(&st->in);
     }
     if (!st->head_sent) {
-        h2_reset(st->h->session, st->id, r->err ? H2_INTERNAL_ERROR : H2_NO_ERROR);
+        h2_reset(st->h->session, st->id, r->err == ERR_CLIENT_TIMEOUT ? H2_PROTOCOL_ERROR : r->err ? H2_INTERNAL_ERROR : H2_NO_ERROR);
     } else if (!st->last) {
         st->broken = true;
         h2_resume(st->h->session, st->id);

@@ -33,6 +33,7 @@ struct h2 {
     uint32_t frame_max;     /* of DATA frames, whatever more the peer takes */
     uint32_t head_wire;     /* bytes of the block that is being received */
     bool in_head, trailing; /* a block is being decoded; it is one of trailers */
+    int32_t head_id;        /* its stream */
     bool greeted, acked;    /* our SETTINGS are out; known to the client */
     bool begun;             /* the client's first frame came */
     size_t skip;            /* bytes until the next frame's header */
@@ -139,6 +140,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     }
     drop_trailers(s);
     s->in_head = true;
+    s->head_id = id;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         s->block_stream = nghttp2_session_get_stream_user_data(ng, id);
         begin_trailers(s);
@@ -745,6 +747,13 @@ const char *h2_excess(const h2 *s)
 bool h2_is_in_head(const h2 *s)
 {
     return s->in_head;
+}
+
+void h2_expire_head(h2 *s)
+{
+    h2_reset(s, s->head_id, H2_PROTOCOL_ERROR);
+    drop_trailers(s);
+    s->block_stream = NULL; /* what still comes of the block is decoded for the table's sake, and nobody hears of it */
 }
 
 void h2_resume(h2 *s, int32_t id)

@@ -65,6 +65,8 @@ bool h2_is_over(const h2 *s);
 const char *h2_excess(const h2 *s);
 /* A header block has begun and is not complete. */
 bool h2_is_in_head(const h2 *s);
+/* It took too long: its stream is reset, the connection goes on. Only while h2_is_in_head. */
+void h2_expire_head(h2 *s);
 
 /* m->status, m->h (connection-specific fields are left out), and Content-Length as m->body says; `last`: no body follows. */
 MUST_USE int h2_submit_head(h2 *s, int32_t id, const msg *m, bool last);
