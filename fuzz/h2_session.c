@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_CALM = 4, OPTION_WINDOW = 8, STREAMS_MAX = 64, LOG_MAX = 1 << 20 };
+enum { OPTION_CALM = 4, OPTION_WINDOW = 8, OPTION_EXPIRE = 16 /* a header block that is open in the middle of the input took too long */, STREAMS_MAX = 64, LOG_MAX = 1 << 20 };
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -38,6 +38,7 @@ struct talk {
     int nsides;
     char *log;
     size_t n;
+    bufq out;
 };
 
 static void note(struct talk *t, const char *what, int32_t id, long a, long b)
@@ -182,6 +183,7 @@ static void start(struct talk *t, unsigned options)
         .calm_on_excess = options & OPTION_CALM,
     };
     *t = (struct talk){.log = malloc(LOG_MAX)};
+    bufq_init(&t->out);
     t->session = h2_new(&o, &events, t);
     REQUIRE(t->session && t->log);
 }
@@ -217,12 +219,10 @@ static void check_frames(const bufq *out)
 
 static void finish(struct talk *t)
 {
-    bufq out;
-    bufq_init(&out);
     answer(t);
-    REQUIRE(h2_send(t->session, &out, SIZE_MAX) == 0);
-    check_frames(&out);
-    bufq_fini(&out);
+    REQUIRE(h2_send(t->session, &t->out, SIZE_MAX) == 0);
+    check_frames(&t->out);
+    bufq_fini(&t->out);
     h2_free(t->session);
     for (int i = 0; i < t->nsides; i++) {
         bufq_fini(&t->sides[i].body);
@@ -230,13 +230,28 @@ static void finish(struct talk *t)
     }
 }
 
+static int feed(struct talk *t, str bytes, size_t step)
+{
+    int rc = 0;
+    for (size_t at = 0; rc == 0 && at < bytes.n; at += step) {
+        rc = h2_recv(t->session, str_of(bytes.p + at, step < bytes.n - at ? step : bytes.n - at));
+    }
+    return rc;
+}
+
 /* In pieces of `step` bytes. Heard up to here: answers come after. */
 static size_t hear(struct talk *t, unsigned options, str bytes, size_t step)
 {
     start(t, options);
+    size_t half = options & OPTION_EXPIRE ? bytes.n / 2 : bytes.n;
     int rc = h2_recv(t->session, str_of(preface, sizeof preface - 1));
-    for (size_t at = 0; rc == 0 && at < bytes.n; at += step) {
-        rc = h2_recv(t->session, str_of(bytes.p + at, step < bytes.n - at ? step : bytes.n - at));
+    rc = rc ? rc : feed(t, str_of(bytes.p, half), step);
+    if (rc == 0 && half < bytes.n) {
+        if (h2_is_in_head(t->session)) {
+            h2_expire_head(t->session);
+        }
+        rc = h2_send(t->session, &t->out, SIZE_MAX);
+        rc = rc ? rc : feed(t, str_from(bytes, half), step);
     }
     return t->n;
 }
