@@ -4,6 +4,7 @@
 #include "back/client.h"
 #include "base/err.h"
 #include "conf/conf.h"
+#include "flow/attempt.h"
 #include "flow/body.h"
 #include "flow/exchange_impl.h"
 #include "http/h1_chunk.h"
@@ -89,7 +90,12 @@ static int refused(fetch *f)
 
 int upload_begin(req *r)
 {
-    int rc = next_piece(r, &r->fetch);
+    fetch *f = &r->fetch;
+    int rc = next_piece(r, f);
+    if (f->lease.h2 && f->upload_done && bufq_is_empty(&f->upload)) {
+        int sent = f->ops->send(f); /* no byte, but an end: nobody would look for it later */
+        return sent < 0 && sent != ERR_AGAIN ? attempt_failed(r, ERR_UPSTREAM_CLOSED) : 0;
+    }
     return rc == ERR_AGAIN ? 0 : rc;
 }
 

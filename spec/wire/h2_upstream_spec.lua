@@ -36,6 +36,12 @@ describe("an upstream that speaks HTTP/2", function()
     assert.is_nil(seen.host)
   end))
 
+  it("gets the end of a body that has no bytes", run(function()
+    local res = client.call(gw.port, "POST", "/echo", nil, {})
+    assert.equal(200, res.status)
+    assert.equal("POST", cjson.decode(res.body).headers[":method"])
+  end))
+
   it("gets bodies of known and of unknown length", run(function()
     local body = ("x"):rep(300000)
     local res = client.call(gw.port, "POST", "/echo", {}, body)
