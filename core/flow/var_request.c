@@ -47,7 +47,8 @@ str var_get_arg(req *r, str arg)
 str var_get_cookie(req *r, str arg)
 {
     str value;
-    return cookie_get(&r->in.h, arg, &value) ? value : VAR_ABSENT;
+    bool found = r->plan->conf->g.manners == CONF_MANNERS_NGINX ? cookie_get_raw(&r->in.h, arg, &value) : cookie_get(&r->in.h, arg, &value);
+    return found ? value : VAR_ABSENT;
 }
 
 /* Several Cookie fields make one list (RFC 9113 §8.2.3). */

@@ -33,3 +33,20 @@ bool cookie_get(const headers *h, str name, str *value)
     }
     return false;
 }
+
+bool cookie_get_raw(const headers *h, str name, str *value)
+{
+    for (const field *f = headers_find(h, TOKEN_COOKIE); f; f = headers_next(h, f)) {
+        str rest = f->value, found;
+        while (cookie_next(&rest, &found, value)) {
+            if (!str_ieq(found, name)) {
+                continue;
+            }
+            if (value->p > f->value.p && value->p[-1] == '"') {
+                *value = str_of(value->p - 1, value->n + 2); /* both quotes were taken off */
+            }
+            return true;
+        }
+    }
+    return false;
+}
