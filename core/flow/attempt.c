@@ -154,6 +154,16 @@ int attempt_failed(req *r, int err)
     return STEP_JUMP | STEP_PICK;
 }
 
+/* The rest of this answer is not read; the body goes up anew. */
+static void go_again(req *r)
+{
+    r->fetch.want_close = true;
+    attempt_let_go(r);
+    if (r->body) {
+        body_rewind(r->body);
+    }
+}
+
 /* A status that the route's list repeats: one that is passed on is no failure, and neither are 403 and 404. */
 static bool listed_status_fails(req *r, int status)
 {
@@ -163,11 +173,7 @@ static bool listed_status_fails(req *r, int status)
         return false;
     }
     attempt_end(r, 0, status != 403 && status != 404);
-    r->fetch.want_close = true;
-    attempt_let_go(r);
-    if (r->body) {
-        body_rewind(r->body);
-    }
+    go_again(r);
     return true;
 }
 
@@ -185,11 +191,7 @@ bool attempt_status_fails(req *r, int status)
     if (!again) {
         return false;
     }
-    r->fetch.want_close = true;
-    attempt_let_go(r);
-    if (r->body) {
-        body_rewind(r->body);
-    }
+    go_again(r);
     return true;
 }
 

@@ -55,12 +55,12 @@ static void cut_whole(struct ranges *f, bufq *q)
 {
     for (int i = 0; i < f->n; i++) {
         if (f->heads) {
-            bufq_push_copy(&f->out, f->heads[i]); /* they may outlive the request */
+            bufq_push_static(&f->out, f->heads[i]);
         }
         copy_part(q, f->v[i].from, f->v[i].end - f->v[i].from, &f->out);
     }
     if (f->heads) {
-        bufq_push_copy(&f->out, f->tail);
+        bufq_push_static(&f->out, f->tail);
     }
     bufq_clear(q);
     f->cut = true;

@@ -32,7 +32,7 @@ static int stream_reply_body(req *r)
     if (r->reply_file) {
         bufq_push_file(&q, r->reply_file->file, 0, (size_t)r->reply_file->size);
     } else {
-        bufq_push_copy(&q, r->reply_body); /* what the client's protocol still holds when the request is over must not be the request's */
+        bufq_push_static(&q, r->reply_body); /* the request's, or longer-lived: protocols copy what they hold longer (bufq_keep_n) */
     }
     r->reply_body = STR_EMPTY;
     int rc = chain_push(r->chain, &q, SINK_LAST);

@@ -123,7 +123,7 @@ static int sub_push(sink *sk, bufq *q, unsigned flags)
         s->full = true;
         return ERR_AGAIN;
     }
-    bufq_move(&s->q, q);
+    (void)bufq_keep_n(&s->q, q, q->bytes); /* read by the parent, when this request may be gone */
     s->complete = s->complete || (flags & SINK_LAST);
     tell_parent(s);
     return 0;
