@@ -55,6 +55,28 @@ function M.next_upstream(d)
   return seen.off and bits.off or mask > 0 and mask or bits.off
 end
 
+--- Waits and attempts of a route. `kind`: "proxy" or "grpc", the beginning of the directives' names.
+function M.times(scope, r, kind)
+  r.connect_timeout, r.send_timeout = scope:get(kind .. "_connect_timeout"), scope:get(kind .. "_send_timeout")
+  r.read_timeout = scope:get(kind .. "_read_timeout")
+  r.tunnel_idle = r.read_timeout
+  r.tries = scope:get(kind .. "_next_upstream_tries")
+end
+
+--- What is unusual about its exchanges, for both kinds.
+function M.exchange(scope, x, kind)
+  x.own_connection, x.first_only = true, true
+  x.retry_on, x.retry_for = scope:get(kind .. "_next_upstream"), scope:get(kind .. "_next_upstream_timeout")
+  local to = scope:get(kind .. "_bind")
+  x.bind = to ~= "" and to or nil
+  x.socket_keepalive = scope:get(kind .. "_socket_keepalive")
+  x.intercept_errors = scope:get(kind .. "_intercept_errors")
+  x.interim, x.hints = false, {}
+  for i, value in ipairs(scope:get("early_hints") or {}) do
+    x.hints[i] = { value = value }
+  end
+end
+
 function M.bind(d)
   if d.args[2] and d.args[2] ~= "transparent" then
     return nil, ('invalid parameter "%s"'):format(d.args[2])

@@ -57,26 +57,6 @@ local function target(r, x, p, c)
   r.host_header = x.url_host
 end
 
-local function times(scope, r)
-  r.connect_timeout, r.send_timeout = scope:get("grpc_connect_timeout"), scope:get("grpc_send_timeout")
-  r.read_timeout = scope:get("grpc_read_timeout")
-  r.tunnel_idle = r.read_timeout
-  r.tries = scope:get("grpc_next_upstream_tries")
-end
-
-local function unusual(scope, x)
-  x.own_connection, x.first_only = true, true
-  x.retry_on, x.retry_for = scope:get("grpc_next_upstream"), scope:get("grpc_next_upstream_timeout")
-  local to = scope:get("grpc_bind")
-  x.bind = to ~= "" and to or nil
-  x.socket_keepalive = scope:get("grpc_socket_keepalive")
-  x.intercept_errors = scope:get("grpc_intercept_errors")
-  x.interim, x.hints = false, {}
-  for i, value in ipairs(scope:get("early_hints") or {}) do
-    x.hints[i] = { value = value }
-  end
-end
-
 local function route(scope, r, c)
   local p = scope:handler("grpc_pass")
   if not p then
@@ -89,8 +69,8 @@ local function route(scope, r, c)
   target(r, x, p, c)
   r.buffer_response, r.buffer_request = false, false
   r.buffer_head = math.max(scope:get("grpc_buffer_size"), 256)
-  times(scope, r)
-  unusual(scope, x)
+  way.times(scope, r, "grpc")
+  way.exchange(scope, x, "grpc")
   fields.request(scope, r, "grpc")
   fields.response(scope, r, x, "grpc")
 end

@@ -113,27 +113,18 @@ local function buffers(scope, r)
 end
 
 local function times(scope, r)
-  r.connect_timeout = scope:get("proxy_connect_timeout")
-  r.send_timeout = scope:get("proxy_send_timeout")
-  r.read_timeout = scope:get("proxy_read_timeout")
-  r.tunnel_idle = r.read_timeout
-  r.tries = scope:get("proxy_next_upstream_tries")
+  way.times(scope, r, "proxy")
   local limit = scope:get("proxy_limit_rate")
   r.upstream_rate = limit ~= "0" and limit or nil
 end
 
 local function unusual(scope, x, c)
-  x.own_connection, x.first_only, x.pass_chunks = true, true, true
-  x.retry_on = scope:get("proxy_next_upstream")
-  x.retry_for = scope:get("proxy_next_upstream_timeout")
+  way.exchange(scope, x, "proxy")
+  x.pass_chunks = true
   x.send_headers = scope:get("proxy_pass_request_headers")
   x.send_body = scope:get("proxy_pass_request_body")
   x.body = scope:get("proxy_set_body")
   x.method = scope:get("proxy_method")
-  local to = scope:get("proxy_bind")
-  x.bind = to ~= "" and to or nil
-  x.socket_keepalive = scope:get("proxy_socket_keepalive")
-  x.intercept_errors = scope:get("proxy_intercept_errors")
   x.ignore_abort = scope:get("proxy_ignore_client_abort")
   x.force_ranges = scope:get("proxy_force_ranges")
   local file = scope:get("proxy_store")
@@ -141,10 +132,6 @@ local function unusual(scope, x, c)
     x.store, x.store_mode = file:find("^[/$]") and file or c:prefix_path(file), scope:get("proxy_store_access")
   end
   x.trailers = scope:get("proxy_pass_trailers")
-  x.interim, x.hints = false, {}
-  for i, value in ipairs(scope:get("early_hints") or {}) do
-    x.hints[i] = { value = value }
-  end
 end
 
 local function route(scope, r, c)
