@@ -180,17 +180,6 @@ static bool is_word(uint8_t c)
     return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* Replaces [at, end) by `with`. */
-static size_t put(uint8_t *data, size_t size, size_t max, size_t at, size_t end, str with)
-{
-    if (size - (end - at) + with.n > max) {
-        return size;
-    }
-    memmove(data + at + with.n, data + end, size - end);
-    memcpy(data + at, with.p, with.n);
-    return size - (end - at) + with.n;
-}
-
 /* Copies a piece of the input, a table most likely, to another place of it. */
 static size_t transplant(uint8_t *data, size_t size, size_t max, unsigned from, unsigned to)
 {
@@ -203,7 +192,7 @@ static size_t transplant(uint8_t *data, size_t size, size_t max, unsigned from, 
     uint8_t piece[512];
     memcpy(piece, data + start, end - start);
     size_t at = to % size;
-    return put(data, size, max, at, at, str_of((const char *)piece, end - start));
+    return support_put(data, size, max, at, at, str_of((const char *)piece, end - start));
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
@@ -224,5 +213,5 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
     }
     char text[64];
     int n = snprintf(text, sizeof text, " %s ", words[(seed >> 4) % ARRAY_LEN(words)]);
-    return put(data, size, max, at, seed % 4 == 2 ? at : end, str_of(text, (size_t)n));
+    return support_put(data, size, max, at, seed % 4 == 2 ? at : end, str_of(text, (size_t)n));
 }

@@ -142,7 +142,10 @@ static pool kept; /* as long as the process */
 static str names; /* of all directives, one a line */
 
 /* Pairs of lines that follow one another tell as much as lines with their file's name, and cost nothing to tell. */
-__attribute__((no_sanitize("address", "undefined", "coverage"))) static void on_line(lua_State *L, lua_Debug *ar)
+#ifdef __clang__
+__attribute__((no_sanitize("address", "undefined", "coverage")))
+#endif
+static void on_line(lua_State *L, lua_Debug *ar)
 {
     (void)L;
     static uint32_t last;
@@ -338,17 +341,6 @@ static const char *const frames[] = {
     " limit_req_zone $binary_remote_addr zone=z:1m rate=1r/s; ", " log_format f '$host'; ", " http { } ", " events { } ",
 };
 
-/* Replaces [at, end) by `with`. */
-static size_t put(uint8_t *data, size_t size, size_t max, size_t at, size_t end, str with)
-{
-    if (size - (end - at) + with.n > max) {
-        return size;
-    }
-    memmove(data + at + with.n, data + end, size - end);
-    memcpy(data + at, with.p, with.n);
-    return size - (end - at) + with.n;
-}
-
 static bool is_end(uint8_t c)
 {
     return c == ';' || c == '{' || c == '}' || c == '\n';
@@ -402,17 +394,17 @@ static size_t mutate_statement(uint8_t *data, size_t size, size_t max, unsigned 
     char text[256];
     switch (pick % 5) {
     case 0:
-        return put(data, size, max, at, end, STR_EMPTY);
+        return support_put(data, size, max, at, end, STR_EMPTY);
     case 1:
-        return put(data, size, max, to, to, str_c(frames[(pick >> 3) % ARRAY_LEN(frames)]));
+        return support_put(data, size, max, to, to, str_c(frames[(pick >> 3) % ARRAY_LEN(frames)]));
     case 2: {
         int len = snprintf(text, sizeof text, " %.*s %s%s%s; ", STR_ARG(random_name(pick >> 4)), values[(pick >> 9) % ARRAY_LEN(values)], pick & 64 ? " " : "",
                            pick & 64 ? values[(pick >> 17) % ARRAY_LEN(values)] : "");
-        return put(data, size, max, to, to, str_of(text, (size_t)len));
+        return support_put(data, size, max, to, to, str_of(text, (size_t)len));
     }
     default:
         memcpy(piece, data + at, n);
-        return put(data, size, max, to, to, str_of((const char *)piece, n));
+        return support_put(data, size, max, to, to, str_of((const char *)piece, n));
     }
 }
 
@@ -430,5 +422,5 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
     str with = seed % 8 == 4 ? random_name(pick ^ (pick >> 13)) : str_c(values[(pick >> 11) % ARRAY_LEN(values)]);
     char text[WORD_MAX];
     int n = snprintf(text, sizeof text, seed % 8 == 7 ? " %.*s " : "%.*s", STR_ARG(with));
-    return put(data, size, max, at, seed % 8 == 7 ? at : end, str_of(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
+    return support_put(data, size, max, at, seed % 8 == 7 ? at : end, str_of(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
 }

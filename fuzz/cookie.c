@@ -113,29 +113,29 @@ static bool is_blank(char c)
 }
 
 /* The first pair of this name, byte by byte. */
-static bool scan(str field, str name, str *value)
+static bool scan(str text, str name, str *value)
 {
-    for (size_t at = 0; at < field.n;) {
+    for (size_t at = 0; at < text.n;) {
         size_t end = at, eq = SIZE_MAX;
-        for (; end < field.n && field.p[end] != ';'; end++) {
-            eq = eq == SIZE_MAX && field.p[end] == '=' ? end : eq;
+        for (; end < text.n && text.p[end] != ';'; end++) {
+            eq = eq == SIZE_MAX && text.p[end] == '=' ? end : eq;
         }
         size_t a = at, b = eq, c = eq + 1, d = end;
         at = end + 1;
         if (eq == SIZE_MAX) {
             continue;
         }
-        for (; a < b && is_blank(field.p[a]); a++) {
+        for (; a < b && is_blank(text.p[a]); a++) {
         }
-        for (; b > a && is_blank(field.p[b - 1]); b--) {
+        for (; b > a && is_blank(text.p[b - 1]); b--) {
         }
-        for (; c < d && is_blank(field.p[c]); c++) {
+        for (; c < d && is_blank(text.p[c]); c++) {
         }
-        for (; d > c && is_blank(field.p[d - 1]); d--) {
+        for (; d > c && is_blank(text.p[d - 1]); d--) {
         }
-        if (b - a == name.n && name.n && memcmp(field.p + a, name.p, name.n) == 0) {
-            bool quoted = d - c >= 2 && field.p[c] == '"' && field.p[d - 1] == '"';
-            *value = quoted ? str_of(field.p + c + 1, d - c - 2) : str_of(field.p + c, d - c);
+        if (b - a == name.n && name.n && memcmp(text.p + a, name.p, name.n) == 0) {
+            bool quoted = d - c >= 2 && text.p[c] == '"' && text.p[d - 1] == '"';
+            *value = quoted ? str_of(text.p + c + 1, d - c - 2) : str_of(text.p + c, d - c);
             return true;
         }
     }
@@ -326,13 +326,13 @@ static bool is_query(str s)
     return true;
 }
 
-static req *make_req(unsigned route, str words, const str fields[2])
+static req *make_req(unsigned index, str words, const str fields[2])
 {
     req *r = req_new(world.l, world.p, &world.p->listens[0], NULL, NULL);
     memset(&r->client, 0, sizeof r->client);
     r->client_known = true;
     r->site = &world.p->sites[0];
-    r->route = &world.p->sites[0].routes[route];
+    r->route = &world.p->sites[0].routes[index];
     r->host = STR("a.example");
     r->query = pool_printf(&r->pool, "flags=%.*s", STR_ARG(words));
     for (int i = 0; i < 2; i++) {

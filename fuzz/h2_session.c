@@ -202,26 +202,11 @@ static void answer(struct talk *t)
     }
 }
 
-static void check_frames(const bufq *out)
-{
-    size_t n = out->bytes, at = 0;
-    char *all = malloc(n + 1);
-    REQUIRE(bufq_peek(out, all, n) == n);
-    while (at < n) {
-        const unsigned char *h = (const unsigned char *)all + at;
-        REQUIRE(n - at >= H2_FRAME_HEAD);
-        size_t size = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
-        REQUIRE(size <= H2_FRAME_MAX && h[3] <= 9 && n - at - H2_FRAME_HEAD >= size);
-        at += H2_FRAME_HEAD + size;
-    }
-    free(all);
-}
-
 static void finish(struct talk *t)
 {
     answer(t);
     REQUIRE(h2_send(t->session, &t->out, SIZE_MAX) == 0);
-    check_frames(&t->out);
+    support_check_frames(&t->out, 0);
     bufq_fini(&t->out);
     h2_free(t->session);
     for (int i = 0; i < t->nsides; i++) {

@@ -16,7 +16,7 @@
 
 /* How the exchanges ask, and when what came is taken. */
 enum { OPTION_UPLOAD = 1, OPTION_HEAD = 2, OPTION_SMALL_HEAD = 4, OPTION_LAZY = 8, OPTION_TRAILERS = 16, OPTION_ENDLESS = 32, OPTION_BATCH = 64 };
-enum { FRAME_HEAD = 9, FRAME_MAX = 16384, EXCHANGES_MAX = 8, LOG_MAX = 1 << 16 };
+enum { FRAME_HEAD = 9, EXCHANGES_MAX = 8, LOG_MAX = 1 << 16 };
 
 /* A connection, the exchange on it, and what was heard. */
 struct talk {
@@ -96,22 +96,6 @@ static void check_interim(const struct talk *t)
     for (int i = 0; i < x->ninterim; i++) {
         REQUIRE(x->interim[i].status >= 100 && x->interim[i].status < 200 && x->interim[i].status != 101);
     }
-}
-
-/* Takes whole frames off the front; what is left is part of one. */
-static void check_frames(bufq *out)
-{
-    size_t n = out->bytes, at = sizeof "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" - 1;
-    char *all = malloc(n + 1);
-    REQUIRE(bufq_peek(out, all, n) == n && n >= at && memcmp(all, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", at) == 0);
-    while (at < n) {
-        const unsigned char *h = (const unsigned char *)all + at;
-        REQUIRE(n - at >= FRAME_HEAD);
-        size_t size = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
-        REQUIRE(size <= FRAME_MAX && h[3] <= 9 && n - at - FRAME_HEAD >= size);
-        at += FRAME_HEAD + size;
-    }
-    free(all);
 }
 
 /* ---- one exchange after the other */
@@ -265,7 +249,10 @@ static void run(struct talk *t, unsigned options, mem *m, size_t size, size_t st
         end(t);
     }
     note(t, "over", rc, 0); /* what was sent may differ: after a GOAWAY nghttp2 drops what comes with the next call unread */
-    check_frames(&t->out);
+    static const str preface = {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24};
+    char begun[24];
+    REQUIRE(t->out.bytes >= preface.n && bufq_peek(&t->out, begun, preface.n) == preface.n && memcmp(begun, preface.p, preface.n) == 0);
+    support_check_frames(&t->out, preface.n);
     bufq_fini(&t->out);
     h2_client_free(t->session);
 }

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/slice.h"
 #include "http/h1_parse.h"
 #include "http/h1_write.h"
 
@@ -31,6 +32,34 @@ static inline h1_limits support_limits(unsigned options)
 static inline h1_limits support_wide_limits(void)
 {
     return (h1_limits){.head = 1 << 20, .target = 1 << 20, .fields = 200};
+}
+
+/* For mutators: replaces [at, end) by `with`, within `max` bytes. The new size. */
+static inline size_t support_put(uint8_t *data, size_t size, size_t max, size_t at, size_t end, str with)
+{
+    if (size - (end - at) + with.n > max) {
+        return size;
+    }
+    memmove(data + at + with.n, data + end, size - end);
+    memcpy(data + at, with.p, with.n);
+    return size - (end - at) + with.n;
+}
+
+/* Whole frames of HTTP/2 behind the first `at` bytes, none longer than the 16384 that every peer takes (RFC 9113 §4.2). */
+static inline void support_check_frames(const bufq *out, size_t at)
+{
+    enum { HEAD = 9, MOST = 16384 };
+    size_t n = out->bytes;
+    char *all = malloc(n + 1);
+    REQUIRE(all && bufq_peek(out, all, n) == n && n >= at);
+    while (at < n) {
+        const unsigned char *h = (const unsigned char *)all + at;
+        REQUIRE(n - at >= HEAD);
+        size_t size = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
+        REQUIRE(size <= MOST && h[3] <= 9 && n - at - HEAD >= size);
+        at += HEAD + size;
+    }
+    free(all);
 }
 
 static inline void support_same_fields(const headers *a, const headers *b, bool forwarded)

@@ -2,22 +2,16 @@
 local certs = require("spec.support.certs")
 local client = require("spec.support.client")
 local gateway = require("spec.support.gateway")
+local grpc = require("spec.support.grpc")
 local h2_origin = require("spec.support.h2_origin")
 local run = require("spec.support.run")
 local start = require("spec.nginx.start")
 
-local PYTHON = "/usr/bin/python3" -- Debian's, which has python3-grpcio
-
-local function ask(port, command)
-  local pipe = io.popen(("env -u LD_PRELOAD timeout 60 %s spec/support/grpc_client.py %d %s 2>&1"):format(PYTHON, port, command))
-  local text = pipe:read("*a")
-  pipe:close()
-  return (text:gsub("\n$", ""))
-end
+local ask = grpc.ask
 
 describe("grpc_pass", function()
   it("passes calls, streams, statuses and deadlines", run(function()
-    local o = h2_origin.serve(PYTHON, { "spec/support/grpc_server.py" })
+    local o = grpc.serve()
     local gw = start(([[
       upstream calls { server 127.0.0.1:%d; keepalive 2; }
       server { listen 127.0.0.1:0; http2 on; location / { grpc_pass grpc://calls; } }

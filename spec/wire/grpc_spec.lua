@@ -1,23 +1,15 @@
 --- gRPC through the gateway: a real client (grpcio) in front, a real server behind.
 local gateway = require("spec.support.gateway")
-local h2_origin = require("spec.support.h2_origin")
+local grpc = require("spec.support.grpc")
 local run = require("spec.support.run")
 
-local PYTHON = "/usr/bin/python3" -- Debian's, which has python3-grpcio
-
---- What the client prints; it runs beside the gateway, not beside a server of this process.
-local function ask(port, command)
-  local pipe = io.popen(("env -u LD_PRELOAD timeout 60 %s spec/support/grpc_client.py %d %s 2>&1"):format(PYTHON, port, command))
-  local text = pipe:read("*a")
-  pipe:close()
-  return (text:gsub("\n$", ""))
-end
+local ask = grpc.ask
 
 describe("gRPC", function()
   local gw
 
   setup(run.setup(function()
-    local o = h2_origin.serve(PYTHON, { "spec/support/grpc_server.py" })
+    local o = grpc.serve()
     gw = gateway.start(([[
       gateway { listen = "127.0.0.1:0", workers = 1, http2 = true, log = { access = false } }
       site "*" {
