@@ -121,10 +121,18 @@ static void on_fini(void *arg)
     tempfile_fini(&s->file);
 }
 
+/* Names come of variables, and those of requests: one that climbs would be anybody's way to any file. */
+static bool is_name(str path)
+{
+    str climbs = STR("/../");
+    return path.n >= 2 && path.p[0] == '/' && path.p[path.n - 1] != '/' && !memchr(path.p, 0, path.n) && str_search(path, climbs) == path.n &&
+           !str_has_suffix(path, STR("/.."));
+}
+
 static sink *body(req *r, sink *next)
 {
     str path = tmpl_eval(r->route->exchange->store, r);
-    if (path.n < 2 || path.p[0] != '/' || path.p[path.n - 1] == '/' || memchr(path.p, 0, path.n)) {
+    if (!is_name(path)) {
         return next;
     }
     store_sink *s = pool_zalloc(&r->pool, sizeof *s);

@@ -42,7 +42,8 @@ describe("proxy_store", function()
     gw = start(([[server { listen 127.0.0.1:0; root %s; proxy_set_header Host a;
       location / { proxy_pass http://127.0.0.1:%d; proxy_store on; proxy_store_access user:rw group:r all:r; }
       location /as/ { proxy_pass http://127.0.0.1:%d/; proxy_store %s/x/y$uri.kept; }
-      location /off/ { proxy_pass http://127.0.0.1:%d/; } }]]):format(dir, o.port, o.port, dir, o.port))
+      location /arg/ { proxy_pass http://127.0.0.1:%d/; proxy_store %s/x/$arg_to; }
+      location /off/ { proxy_pass http://127.0.0.1:%d/; } }]]):format(dir, o.port, o.port, dir, o.port, dir, o.port))
   end))
   teardown(run.teardown)
 
@@ -60,6 +61,13 @@ describe("proxy_store", function()
     client.get(gw.port, "/as/b")
     client.get(gw.port, "/as/b")
     assert.equal("of /b", (read(dir .. "/x/y/as/b.kept")))
+  end))
+
+  it("keeps no file whose name climbs out of its folder", run(function()
+    assert.equal("of /b", client.get(gw.port, "/arg/b?to=../climbed").body)
+    assert.equal("of /b", client.get(gw.port, "/arg/b?to=inside").body)
+    assert.equal("of /b", (read(dir .. "/x/inside")))
+    assert.is_nil((read(dir .. "/climbed")))
   end))
 
   it("keeps nothing else", run(function()
