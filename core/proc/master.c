@@ -503,6 +503,7 @@ int master_run(const recipe *r, const struct master_options *o, bundle *b)
     master *m = &one;
     char err[512] = "the summary of the configuration is damaged";
     master_init(m, r, o, b);
+    master_signals(m); /* before anybody can connect or finds the pid file: who asks for a reload then must not end the process */
     if (summary_read(b, &m->sum) < 0 || master_open(m, err, sizeof err) < 0) {
         master_fail(m, err);
         master_fini(m);
@@ -510,7 +511,6 @@ int master_run(const recipe *r, const struct master_options *o, bundle *b)
         return 1;
     }
     prctl(PR_SET_NAME, "mg-master");
-    master_signals(m);
     timer_set(m->l, &m->end, MASTER_START_MS);
     stats_set(STAT_GENERATION, m->generation);
     if (crew_resize(&m->crew, (uint32_t)m->sum.workers) < 0) {

@@ -24,7 +24,7 @@ enum { NAMES_MAX = 8 /* that a message lists */ };
 static char *read_file(const char *path, size_t *n)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* of a FIFO nobody may ever be at the other end */
     char *text = NULL;
     if (fd < 0) {
         return NULL;

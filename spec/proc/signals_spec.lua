@@ -202,3 +202,23 @@ describe("a master that dies", function()
     end, "the worker's end")
   end))
 end)
+
+describe("HUP", function()
+  it("does not end a gateway that has its pid file but is not ready yet", run(function()
+    local dir = tmp.dir()
+    local file = tmp.write(dir, "gateway.lua", ([[
+      gateway { listen = "127.0.0.1:0", workers = 1, pid = "%s/pid", log = { access = false } }
+      site "*" { proxy = "http://127.0.0.1:9" }
+    ]]):format(dir))
+    -- a shell looks for the file without a pause: the time between file and readiness is short
+    local script = [[for n in 1 2 3 4 5; do
+      rm -f pid; "$0" run "$1" 2>/dev/null & p=$!; i=0
+      while [ ! -e pid ] && [ $i -lt 3000000 ]; do i=$((i+1)); done
+      kill -HUP $p; kill -QUIT $p; wait $p; echo $?
+    done]]
+    local binary = gateway.binary():gsub("^[^/]", require("posix.unistd").getcwd() .. "/%0")
+    local pipe = assert(io.popen(("cd '%s' && timeout 60 sh -c '%s' '%s' '%s' 2>/dev/null"):format(dir, script, binary, file)))
+    assert.equal(("0\n"):rep(5), pipe:read("*a"))
+    pipe:close()
+  end))
+end)
